@@ -1,0 +1,215 @@
+package bootmenu
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Reason says why a machine gets no answer. Reasons are a closed set, because
+// they are metric labels; packages that decide on packets add theirs.
+type Reason string
+
+// The reasons that follow from profiles and loaders alone.
+const (
+	ReasonNoProfile    Reason = "no_profile"     // no started profile is for this machine
+	ReasonNoLoader     Reason = "no_loader"      // the profile needs a loader that is not there for this arch
+	ReasonNoMenuLoader Reason = "no_menu_loader" // the menu needs iPXE, and there is none for this arch
+)
+
+// Names in the boot tree that the program writes itself. No file of the same
+// name hides them: a hand-written script is chosen with [ipxe] boot_file.
+const (
+	ScriptName = "netbootd/boot.ipxe"
+	menuPrefix = "netbootd/menu/"
+	menuSuffix = ".ipxe"
+)
+
+// Loaders gives for an arch the name in the boot tree of its iPXE.
+type Loaders map[Arch]string
+
+// A Decision is what one machine gets, and why. It is a plain value and stays
+// true for the boot it was made for, whatever is reloaded meanwhile.
+type Decision struct {
+	File    string     // what to hand to the client now; empty: silence
+	Profile string     // the profile's name; empty for the menu and for silence
+	Title   string     // the profile's title
+	Boot    Boot       // what the profile says for this machine
+	Menu    []*Profile // the entries, if it is the menu or was chosen in it
+	Reason  Reason     // why silence; empty otherwise
+	Why     string     // which rule decided, for people
+}
+
+// Silent tells whether the machine gets no answer.
+func (d Decision) Silent() bool { return d.File == "" }
+
+// Generated tells whether the client is handed the script that [IPXEScript]
+// writes.
+func (d Decision) Generated() bool { return d.File == ScriptName }
+
+// ChoseLoader tells whether the client is handed a loader that the program chose,
+// which will come back for the script.
+func (d Decision) ChoseLoader() bool {
+	return !d.Silent() && !d.Generated() && d.Boot.BootFile == ""
+}
+
+// A Catalog is the set of started profiles and the loaders at hand. It is
+// read-only and safe for concurrent use.
+type Catalog struct {
+	matched []*Profile // with [match]
+	menu    []*Profile // without
+	loaders Loaders
+}
+
+// NewCatalog makes a catalog of the profiles that are started. Their order does
+// not matter.
+func NewCatalog(started []*Profile, loaders Loaders) *Catalog {
+	c := &Catalog{loaders: maps.Clone(loaders)}
+	for _, p := range slices.SortedFunc(slices.Values(started), func(a, b *Profile) int { return strings.Compare(a.Name, b.Name) }) {
+		if p.Match == nil {
+			c.menu = append(c.menu, p)
+		} else {
+			c.matched = append(c.matched, p)
+		}
+	}
+	return c
+}
+
+// Select decides what m gets: the profile that matches it most narrowly, else
+// the menu of all profiles without [match], else silence.
+func (c *Catalog) Select(m Machine) Decision {
+	var found []candidate
+	for _, p := range c.matched {
+		if spec, ok := p.Match.match(m); ok && p.BootFor(m).Bootable() {
+			found = append(found, candidate{p, spec})
+		}
+	}
+	if len(found) > 0 {
+		return c.boot(slices.MinFunc(found, narrower).profile, m)
+	}
+	if items := c.menuFor(m); len(items) > 0 {
+		return c.showMenu(items, m)
+	}
+	return Decision{Reason: ReasonNoProfile, Why: fmt.Sprintf("none of %d started profiles is for this machine", len(c.matched)+len(c.menu))}
+}
+
+// boot is the decision for a machine that gets profile p.
+func (c *Catalog) boot(p *Profile, m Machine) Decision {
+	d := Decision{Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Why: "matched " + p.Match.String()}
+	if d.Boot.BootFile != "" {
+		d.File = d.Boot.BootFile
+		return d
+	}
+	if d.File = c.scriptOrLoader(m); d.File == "" {
+		d.Reason = ReasonNoLoader
+		d.Why = fmt.Sprintf("profile %s starts a kernel, and there is no iPXE for %s to do it", p.Name, m.Arch)
+	}
+	return d
+}
+
+// showMenu is the decision for a machine that gets the menu.
+func (c *Catalog) showMenu(items []*Profile, m Machine) Decision {
+	d := Decision{Menu: items, File: c.scriptOrLoader(m), Why: "no profile is for this machine alone, so it gets the menu"}
+	if d.Silent() {
+		d.Reason = ReasonNoMenuLoader
+		d.Why = fmt.Sprintf("the menu is drawn by iPXE, and there is none for %s", m.Arch)
+	}
+	return d
+}
+
+// scriptOrLoader is the generated script for a client that runs iPXE already,
+// else the iPXE to hand to its firmware, else empty.
+func (c *Catalog) scriptOrLoader(m Machine) string {
+	if m.IPXE {
+		return ScriptName
+	}
+	return c.loaders[m.Arch]
+}
+
+// menuFor is the menu's entries that m could boot.
+func (c *Catalog) menuFor(m Machine) []*Profile {
+	m.IPXE = true // only iPXE reads the menu
+	var items []*Profile
+	for _, p := range c.menu {
+		if p.BootFor(m).Bootable() {
+			items = append(items, p)
+		}
+	}
+	return items
+}
+
+// Choose is the decision for a machine that picked the entry of that name from
+// the menu of d. ok is false if there is no such entry.
+func (d Decision) Choose(profile string, m Machine) (chosen Decision, ok bool) {
+	m.IPXE = true
+	for _, p := range d.Menu {
+		if p.Name == profile {
+			return Decision{File: ScriptName, Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Menu: d.Menu, Why: "chosen in the menu"}, true
+		}
+	}
+	return Decision{}, false
+}
+
+// MenuEntry is the profile that name asks for, if it is the name of a menu
+// entry's script.
+func MenuEntry(name string) (profile string, ok bool) {
+	name, ok1 := strings.CutPrefix(name, menuPrefix)
+	profile, ok2 := strings.CutSuffix(name, menuSuffix)
+	return profile, ok1 && ok2
+}
+
+// OptsIn tells whether a started profile names the vendor class of a client
+// that is neither PXEClient nor HTTPClient, and so asks to answer it.
+func (c *Catalog) OptsIn(vendorClass string) bool {
+	return slices.ContainsFunc(c.matched, func(p *Profile) bool {
+		return slices.ContainsFunc(p.Match.VendorClass, func(v Pattern) bool { return v.matches(vendorClass) })
+	})
+}
+
+// Summary says in one line who would be answered with what.
+func (c *Catalog) Summary() string {
+	var parts []string
+	for _, p := range c.matched {
+		parts = append(parts, fmt.Sprintf("%s gets %s", p.Match, p.Name))
+	}
+	switch {
+	case len(c.menu) > 0:
+		parts = append(parts, fmt.Sprintf("every other PXE client gets a menu of %d", len(c.menu)))
+	case len(c.matched) > 0:
+		parts = append(parts, "nobody else is answered")
+	default:
+		return "no profile is started: nobody is answered"
+	}
+	return strings.Join(parts, "; ")
+}
+
+// String is the match in words: "mac 52:54:00:*, arch x86-bios or x64-uefi".
+func (mt *Match) String() string {
+	if mt.All {
+		return "every PXE client"
+	}
+	var parts []string
+	say := func(key string, values []string) {
+		if len(values) > 0 {
+			parts = append(parts, key+" "+strings.Join(values, " or "))
+		}
+	}
+	say("id", texts(mt.ID))
+	say("mac", texts(mt.MAC))
+	say("subnet", texts(mt.Subnet))
+	say("interface", texts(mt.Interface))
+	say("user class", texts(mt.UserClass))
+	say("vendor class", texts(mt.VendorClass))
+	say("arch", texts(mt.Arch))
+	return strings.Join(parts, ", ")
+}
+
+// texts is the String of each value.
+func texts[T fmt.Stringer](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = v.String()
+	}
+	return out
+}

@@ -1,0 +1,99 @@
+package bootmenu
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// menuTimeout is how long the menu waits before it boots from disk.
+const menuTimeoutMillis = 10_000
+
+// IPXEScript is the script that iPXE reads next on machine m after decision d:
+// one profile's files, or the menu.
+//
+// Names in it begin with a slash, so that iPXE resolves them against the server
+// the script came from and not against the script's own directory, nor against
+// ${next-server}, which is the site's DHCP server. It uses no command younger
+// than the iPXE of January 2019 that Debian 12 ships.
+func IPXEScript(d Decision, m Machine) []byte {
+	var sb strings.Builder
+	sb.WriteString("#!ipxe\n")
+	switch {
+	case d.Profile == "":
+		writeMenu(&sb, d.Menu)
+	case d.Boot.BootFile != "":
+		writeChain(&sb, d)
+	default:
+		writeKernel(&sb, d, m)
+	}
+	return []byte(sb.String())
+}
+
+// writeKernel loads a kernel with its initrds and starts it.
+//
+// The EFI stub of a kernel finds its initrds only by initrd=NAME on its command
+// line when iPXE is older than 2021, and a newer one takes the same words
+// without harm. A BIOS kernel has no use for them. The names are fixed ones, so
+// two initrds of the same base name do not collide.
+func writeKernel(sb *strings.Builder, d Decision, m Machine) {
+	var args []string
+	if m.Arch.Firmware() == FirmwareUEFI {
+		for i := range d.Boot.Initrd {
+			args = append(args, fmt.Sprintf("initrd=initrd%d", i))
+		}
+	}
+	if d.Boot.Cmdline != "" {
+		args = append(args, d.Boot.Cmdline)
+	}
+	fmt.Fprintf(sb, "echo netbootd: %s\nimgfree\n", echoText(d.Title))
+	fmt.Fprintf(sb, "kernel %s || goto failed\n", strings.Join(append([]string{uriPath(d.Boot.Kernel)}, args...), " "))
+	for i, name := range d.Boot.Initrd {
+		fmt.Fprintf(sb, "initrd --name initrd%d %s || goto failed\n", i, uriPath(name))
+	}
+	sb.WriteString("boot || goto failed\n")
+	writeFailed(sb, d)
+}
+
+// writeChain hands over to another boot file.
+func writeChain(sb *strings.Builder, d Decision) {
+	fmt.Fprintf(sb, "echo netbootd: %s\n", echoText(d.Title))
+	fmt.Fprintf(sb, "chain %s || goto failed\n", uriPath(d.Boot.BootFile))
+	writeFailed(sb, d)
+}
+
+// writeFailed ends a script whose files could not be loaded. The message stays
+// for ten seconds; then the firmware goes on with its next boot device.
+func writeFailed(sb *strings.Builder, d Decision) {
+	fmt.Fprintf(sb, ":failed\necho netbootd: the files of profile %s could not be loaded\nsleep 10\nexit 1\n", d.Profile)
+}
+
+// writeMenu draws the menu. Its default is the disk, so a machine that nobody
+// watches is never installed over. Each entry is a script of its own: asking for
+// it tells the server which profile was chosen.
+func writeMenu(sb *strings.Builder, items []*Profile) {
+	sb.WriteString("menu Boot from the network || goto disk\n")
+	sb.WriteString("item disk Boot from disk\n")
+	for _, p := range items {
+		fmt.Fprintf(sb, "item %s %s\n", itemLabel(p.Name), echoText(p.Title))
+	}
+	fmt.Fprintf(sb, "choose --timeout %d --default disk chosen || goto disk\n", menuTimeoutMillis)
+	sb.WriteString("goto ${chosen}\n")
+	for _, p := range items {
+		fmt.Fprintf(sb, ":%s\nchain /%s%s%s || goto disk\n", itemLabel(p.Name), menuPrefix, p.Name, menuSuffix)
+	}
+	sb.WriteString(":disk\niseq ${platform} pcbios && sanboot --no-describe --drive 0x80 ||\nexit 1\n")
+}
+
+// itemLabel keeps a profile that is called "disk" apart from the entry.
+func itemLabel(profile string) string { return "profile-" + profile }
+
+// uriPath is the name as the path of a URI from the root of the tree.
+func uriPath(name string) string { return (&url.URL{Path: "/" + name}).EscapedPath() }
+
+// echoText makes text from a profile safe as words of an iPXE command: iPXE
+// would expand ${...}, and end the command at ||, && and ;.
+func echoText(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	return strings.NewReplacer("$", "", "|", "", "&", "and", ";", ",", "#", "").Replace(s)
+}

@@ -1,0 +1,102 @@
+package bootmenu
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestIPXEScripts compares whole scripts with testdata/*.ipxe. Write them anew
+// with UPDATE=1.
+func TestIPXEScripts(t *testing.T) {
+	t.Parallel()
+	debian := Decision{File: ScriptName, Profile: "debian", Title: "Debian 12 installer", Boot: Boot{Kernel: "debian12/linux", Initrd: []string{"debian12/initrd.gz", "extra files/a+b.cpio"}, Cmdline: "console=ttyS0 --- quiet"}}
+	menu := Decision{File: ScriptName, Menu: []*Profile{
+		{Name: "debian", Title: "Debian 12 installer"},
+		{Name: "disk", Title: "Disk tools ${evil} || poweroff; # & more"},
+	}}
+	for file, c := range map[string]struct {
+		d Decision
+		m Machine
+	}{
+		"kernel-bios":  {debian, Machine{Arch: ArchX86BIOS}},
+		"kernel-uefi":  {debian, Machine{Arch: ArchX64UEFI}},
+		"kernel-alone": {Decision{Profile: "k", Title: "k", Boot: Boot{Kernel: "k"}}, Machine{Arch: ArchX64UEFI}},
+		"boot-file":    {Decision{Profile: "memtest", Title: "Memory test", Boot: Boot{BootFile: "memtest.efi"}}, Machine{Arch: ArchX64UEFI}},
+		"menu":         {menu, Machine{Arch: ArchX86BIOS}},
+	} {
+		got := string(IPXEScript(c.d, c.m))
+		path := filepath.Join("testdata", file+".ipxe")
+		if os.Getenv("UPDATE") != "" {
+			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
+	}
+}
+
+func TestMenuEntryNames(t *testing.T) {
+	t.Parallel()
+	if name, ok := MenuEntry("netbootd/menu/debian-12.ipxe"); !ok || name != "debian-12" {
+		t.Errorf("got %q, %v", name, ok)
+	}
+	for _, name := range []string{ScriptName, "netbootd/menu/debian", "menu/debian.ipxe"} {
+		if _, ok := MenuEntry(name); ok {
+			t.Errorf("%q is no entry", name)
+		}
+	}
+}
+
+func TestHasBootItem(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		option []byte
+		want   bool
+	}{
+		"item":            {[]byte{71, 4, 0, 17, 0, 0, 255}, true},
+		"item after pads": {[]byte{0, 0, 6, 1, 8, 71, 4, 0, 17, 0, 0}, true},
+		"after the end":   {[]byte{255, 71, 4, 0, 17, 0, 0}, false},
+		"item of 3 bytes": {[]byte{71, 3, 0, 17, 0, 255}, false},
+		"truncated":       {[]byte{71, 4, 0}, false},
+		"tag alone":       {[]byte{71}, false},
+		"ours":            {SkipDiscovery(), false},
+		"nothing":         {nil, false},
+	} {
+		if got := HasBootItem(c.option); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestCheckPathAndCmdline(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"linux", "a/b/c", "with space", ".hidden", "ünï", "a..b"} {
+		if err := CheckPath(name); err != nil {
+			t.Errorf("CheckPath(%q): %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "/a", "a//b", "a/../b", "..", "./a", "a/", `a\b`, "a\nb"} {
+		if CheckPath(name) == nil {
+			t.Errorf("CheckPath(%q) found nothing", name)
+		}
+	}
+	for _, c := range []string{"", "quiet splash", "a=b;c", "x=#1", "url=http://x/?a&&b"} {
+		if err := CheckCmdline(c); err != nil {
+			t.Errorf("CheckCmdline(%q): %v", c, err)
+		}
+	}
+	for _, c := range []string{"a || b", "a && b", "a ; b", "# x", "a\nb"} {
+		if CheckCmdline(c) == nil {
+			t.Errorf("CheckCmdline(%q) found nothing", c)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package bootmenu
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// A Profile says what the machines it matches boot. It is read-only once it is
+// part of a [Catalog].
+type Profile struct {
+	Name      string           // the file's name without .toml, see [CheckName]
+	Title     string           // for people; never empty, the name if none was given
+	Priority  int              // decides between equally specific profiles, higher wins
+	Autostart bool             // started with the service unless somebody stopped it
+	Match     *Match           // nil: an entry of the menu that every machine is offered
+	Boot      Boot             // the top-level keys
+	Arch      map[Arch]Overlay // [arch.X]
+	IPXE      Overlay          // [ipxe]
+}
+
+// Boot is what one machine is to load. At most one of BootFile and Kernel is
+// set. All of them are names in the boot tree, with slashes, never host paths.
+type Boot struct {
+	Root     string   // directory under images whose files hide others of the same name
+	BootFile string   // handed to the firmware as it is
+	Kernel   string   // started through a loader
+	Initrd   []string // loaded with the kernel, in this order
+	Cmdline  string   // the kernel's command line
+}
+
+// An Overlay is one table of a profile that replaces single keys; a nil field
+// is a key that is absent.
+type Overlay struct {
+	Root     *string
+	BootFile *string
+	Kernel   *string
+	Initrd   []string // empty but not nil: no initrd
+	Cmdline  *string
+}
+
+// Bootable tells whether there is anything to load.
+func (b Boot) Bootable() bool { return b.BootFile != "" || b.Kernel != "" }
+
+// Files are the names that must exist in the tree for a boot to succeed.
+func (b Boot) Files() []string {
+	var names []string
+	for _, n := range append([]string{b.BootFile, b.Kernel}, b.Initrd...) {
+		if n != "" {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// With is b with the keys of o put in place of its own. Because a boot file and
+// a kernel exclude each other, naming one takes away the other.
+func (b Boot) With(o Overlay) Boot {
+	if o.BootFile != nil {
+		b.BootFile = *o.BootFile
+		b.Kernel, b.Initrd, b.Cmdline = "", nil, ""
+	}
+	if o.Kernel != nil {
+		b.Kernel = *o.Kernel
+		b.BootFile = ""
+	}
+	if o.Initrd != nil {
+		b.Initrd = o.Initrd
+	}
+	if o.Cmdline != nil {
+		b.Cmdline = *o.Cmdline
+	}
+	if o.Root != nil {
+		b.Root = *o.Root
+	}
+	return b
+}
+
+// BootFor is what the profile says for m: the top-level keys, then those of
+// [arch.X], then, if iPXE asks, those of [ipxe].
+func (p *Profile) BootFor(m Machine) Boot {
+	b := p.Boot
+	if o, ok := p.Arch[m.Arch]; ok {
+		b = b.With(o)
+	}
+	if m.IPXE {
+		b = b.With(p.IPXE)
+	}
+	return b
+}
+
+// profileName is what a profile may be called: it is a file name, a path element
+// of the API and a metric label.
+var profileName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+// CheckName returns an error that says what a profile may be called, or nil.
+func CheckName(name string) error {
+	if !profileName.MatchString(name) {
+		return fmt.Errorf("profile name %q: want 1 to 63 of a-z, 0-9, dot, dash and underscore, beginning with a letter or digit", name)
+	}
+	return nil
+}
+
+// CheckPath returns an error unless name is a clean relative path in the boot
+// tree: slashes only, no leading slash, no "..", no control bytes.
+func CheckPath(name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("empty name")
+	case strings.HasPrefix(name, "/"):
+		return fmt.Errorf("%q begins with a slash, want a name in the boot tree such as %q", name, strings.TrimLeft(name, "/"))
+	case strings.ContainsAny(name, "\\"):
+		return fmt.Errorf("%q has a backslash, want forward slashes", name)
+	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return fmt.Errorf("%q has a control character", name)
+	}
+	for elem := range strings.SplitSeq(name, "/") {
+		if elem == "" || elem == "." || elem == ".." {
+			return fmt.Errorf("%q has the element %q, want a plain path below the images directory", name, elem)
+		}
+	}
+	return nil
+}
+
+// CheckCmdline returns an error if a loader could not pass the kernel command
+// line on as it is. iPXE ends a command at the words ||, && and ;, and at a word
+// that begins with #.
+func CheckCmdline(cmdline string) error {
+	if strings.ContainsFunc(cmdline, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return fmt.Errorf("a command line is one line without control characters")
+	}
+	for _, word := range strings.Fields(cmdline) {
+		if word == "||" || word == "&&" || word == ";" || strings.HasPrefix(word, "#") {
+			return fmt.Errorf("iPXE would end the command at the word %q", word)
+		}
+	}
+	return nil
+}
