@@ -1,0 +1,194 @@
+package dhcpproxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"netbootd/bootmenu"
+)
+
+// Ports of the protocol: DHCP servers, DHCP clients, and the boot service that
+// PXE clients visit after they have an address (PXE 2.1 section 2).
+const (
+	PortDHCP   = 67
+	PortClient = 68
+	PortBoot   = 4011
+)
+
+// Offsets and sizes in the fixed part of a packet (RFC 2131 section 2), and the
+// cookie that opens its options (RFC 2132 section 2).
+const (
+	offsetHlen    = 2
+	offsetChaddr  = 28
+	sizeChaddr    = 16
+	offsetCookie  = 236
+	offsetOptions = 240
+)
+
+var magicCookie = []byte{99, 130, 83, 99}
+
+// Prefixes of the vendor class (option 60) that say which boot protocol a client
+// speaks.
+const (
+	classPXE  = "PXEClient"
+	classHTTP = "HTTPClient"
+)
+
+// optionEtherboot is the encapsulation that iPXE sends its features in.
+const optionEtherboot = dhcpv4.GenericOptionCode(175)
+
+// errMalformed is a packet that cannot be a DHCP request.
+var errMalformed = errors.New("malformed packet")
+
+// A glance is what the loop reads of a packet before it spends a parser on it:
+// most of what arrives on port 67 is other people's DHCP.
+type glance struct {
+	mac         bootmenu.MAC
+	messageType dhcpv4.MessageType // option 53, 0 if absent
+	requested   netip.Addr         // option 50, zero if absent
+	vendorClass []byte             // option 60
+	bootItem    bool               // option 43 asks for a boot item
+}
+
+// look reads a request's fixed part and the options that decide whether it
+// concerns us. It accepts pads anywhere and a missing end.
+func look(packet []byte) (g glance, err error) {
+	switch {
+	case len(packet) < offsetOptions:
+		return g, fmt.Errorf("%w: %d bytes, want at least %d", errMalformed, len(packet), offsetOptions)
+	case packet[0] != byte(dhcpv4.OpcodeBootRequest):
+		return g, fmt.Errorf("%w: op %d is not a request", errMalformed, packet[0])
+	case !bytes.Equal(packet[offsetCookie:offsetOptions], magicCookie):
+		return g, fmt.Errorf("%w: no DHCP cookie", errMalformed)
+	case packet[offsetHlen] == 0 || packet[offsetHlen] > sizeChaddr:
+		return g, fmt.Errorf("%w: hlen %d, want 1 to 16", errMalformed, packet[offsetHlen])
+	}
+	g.mac = bootmenu.MACFromBytes(packet[offsetChaddr : offsetChaddr+int(packet[offsetHlen])])
+	for opts := packet[offsetOptions:]; len(opts) > 0 && opts[0] != dhcpv4.OptionEnd.Code(); {
+		if opts[0] == dhcpv4.OptionPad.Code() {
+			opts = opts[1:]
+			continue
+		}
+		if len(opts) < 2 || len(opts) < 2+int(opts[1]) {
+			return g, fmt.Errorf("%w: option %d runs over the end", errMalformed, opts[0])
+		}
+		g.option(opts[0], opts[2:2+int(opts[1])])
+		opts = opts[2+int(opts[1]):]
+	}
+	return g, nil
+}
+
+// option notes one option, if it is one of the few that matter here.
+func (g *glance) option(code byte, value []byte) {
+	switch code {
+	case dhcpv4.OptionDHCPMessageType.Code():
+		if len(value) == 1 {
+			g.messageType = dhcpv4.MessageType(value[0])
+		}
+	case dhcpv4.OptionRequestedIPAddress.Code():
+		if len(value) == 4 {
+			g.requested = netip.AddrFrom4([4]byte(value))
+		}
+	case dhcpv4.OptionClassIdentifier.Code():
+		g.vendorClass = append(g.vendorClass, value...)
+	case dhcpv4.OptionVendorSpecificInformation.Code():
+		g.bootItem = bootmenu.HasBootItem(value)
+	}
+}
+
+// Parse reads a DHCP request. It accepts what firmware sends: pads between
+// options, options split over several (RFC 3396), a missing end option. A panic
+// of the parser is contained and reported as an error.
+func Parse(packet []byte) (req *dhcpv4.DHCPv4, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			req, err = nil, fmt.Errorf("%w: %v", errMalformed, p)
+		}
+	}()
+	if _, err := look(packet); err != nil {
+		return nil, err
+	}
+	// A second end option is harmless, and some firmware forgets the first.
+	req, err = dhcpv4.FromBytes(append(bytes.Clone(packet), dhcpv4.OptionEnd.Code()))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", errMalformed, err)
+	}
+	return req, nil
+}
+
+// machineOf is what a request tells of its sender.
+func machineOf(req *dhcpv4.DHCPv4, in Ingress, ipxeClasses []string) bootmenu.Machine {
+	m := bootmenu.Machine{
+		MAC:         bootmenu.MACFromBytes(req.ClientHWAddr),
+		Arch:        archOf(req),
+		VendorClass: req.ClassIdentifier(),
+		UserClass:   req.UserClass(),
+		Interface:   in.Interface.Name,
+		IPXE:        isIPXE(req, ipxeClasses),
+	}
+	if id := req.GetOneOption(dhcpv4.OptionClientMachineIdentifier); len(id) == 17 && id[0] == 0 {
+		m.ID = bootmenu.IDFromWire([16]byte(id[1:]))
+	}
+	if a, ok := netip.AddrFromSlice(req.ClientIPAddr.To4()); ok && !a.IsUnspecified() && in.Port == PortBoot {
+		m.Addr = a // a DISCOVER's ciaddr means nothing
+	}
+	return m
+}
+
+// archOf is the first value of option 93 that has a name, else the first value,
+// else the digits in the vendor class ("PXEClient:Arch:00007:..."), else, for a
+// PXE client that told nothing, BIOS: ROMs older than the option exist.
+func archOf(req *dhcpv4.DHCPv4) bootmenu.Arch {
+	var first = bootmenu.ArchUnknown
+	raw := req.GetOneOption(dhcpv4.OptionClientSystemArchitectureType)
+	if len(raw)%2 == 1 {
+		raw = nil // not a list of 16-bit values
+	}
+	for ; len(raw) >= 2; raw = raw[2:] {
+		a := bootmenu.ArchFromWire(binary.BigEndian.Uint16(raw))
+		if a.Firmware() != bootmenu.FirmwareOther {
+			return a
+		}
+		if first == bootmenu.ArchUnknown {
+			first = a
+		}
+	}
+	if first != bootmenu.ArchUnknown {
+		return first
+	}
+	class := req.ClassIdentifier()
+	if _, digits, ok := strings.Cut(class, ":Arch:"); ok {
+		digits, _, _ = strings.Cut(digits, ":")
+		if n, err := strconv.ParseUint(digits, 10, 16); err == nil {
+			return bootmenu.ArchFromWire(uint16(n))
+		}
+	}
+	if strings.HasPrefix(class, classPXE) {
+		return bootmenu.ArchX86BIOS
+	}
+	return bootmenu.ArchUnknown
+}
+
+// isIPXE tells whether iPXE asks and not the firmware below it. A user class is
+// believed whatever it says: only a client without one is judged by the
+// encapsulation that iPXE alone sends.
+func isIPXE(req *dhcpv4.DHCPv4, classes []string) bool {
+	if !req.Options.Has(dhcpv4.OptionUserClassInformation) {
+		return req.Options.Has(optionEtherboot)
+	}
+	for _, sent := range req.UserClass() {
+		for _, class := range classes {
+			if sent == class {
+				return true
+			}
+		}
+	}
+	return false
+}
