@@ -1,0 +1,129 @@
+package tftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"net"
+)
+
+// maxRequest is the longest request read, in bytes. RFC 2347 says 512, and
+// longer ones exist.
+const maxRequest = 2048
+
+var (
+	errReadOnly = errors.New("writing is not allowed")
+	errBusy     = errors.New("too many transfers")
+)
+
+// readRequests takes requests from one socket until it is closed. It never
+// waits for anything but the next packet.
+func (s *Server) readRequests(ctx context.Context, c *requestConn) error {
+	buf := make([]byte, maxRequest)
+	for {
+		n, d, err := c.read(buf)
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil && isPassing(err):
+		case err != nil:
+			return fmt.Errorf("read from %s/udp: %w", c.addr, err)
+		case d.isAcceptable() && isRequest(buf[:n]):
+			s.request(ctx, c, d, buf[:n])
+		}
+	}
+}
+
+// request starts a transfer for a RRQ or WRQ, or refuses it.
+func (s *Server) request(ctx context.Context, c *requestConn, d datagram, b []byte) {
+	t := Transfer{
+		Client: d.from, Local: d.to, Direction: Read,
+		Size: -1, Blksize: DefaultBlksize, Windowsize: DefaultWindowsize,
+	}
+	r, err := ParseRequest(b)
+	if bad, ok := errors.AsType[*RequestError](err); ok {
+		t.File, t.Direction = bad.Name, direction(bad.Op)
+		s.refuse(c, d, t, wireError{bad.Code, bad.Text}, err)
+		return
+	}
+	t.File, t.Direction = r.Name, direction(r.Op)
+	if r.Op == OpWRQ {
+		s.refuse(c, d, t, wireReadOnly, errReadOnly)
+		return
+	}
+	one := newSession(s, r, t, maphash.Bytes(s.seed, b))
+	switch s.admit(one) {
+	case admitted:
+		s.running.Go(func() { one.run(ctx, d.mtu()) })
+	case busy:
+		s.refuse(c, d, t, wireBusy, errBusy)
+	case settled:
+	}
+}
+
+func direction(op Opcode) Direction {
+	if op == OpWRQ {
+		return Write
+	}
+	return Read
+}
+
+// refuse sends an ERROR from the port for requests.
+func (s *Server) refuse(c *requestConn, d datagram, t Transfer, e wireError, why error) {
+	if err := c.reply(e.packet(), d); err != nil {
+		why = fmt.Errorf("%w; ERROR not sent: %w", why, err)
+	}
+	t.Result, t.Err = Refused, why
+	s.report(t)
+}
+
+// An admission is what becomes of a RRQ.
+type admission int
+
+const (
+	admitted admission = iota // run it
+	busy                      // refuse it: a limit is reached
+	settled                   // nothing to do: the transfer that runs sees to it
+)
+
+// admit enters a session if the limits allow it and no transfer that is running
+// for the same port of the client has a better claim.
+func (s *Server) admit(one *session) admission {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return settled
+	}
+	old := s.current[one.client]
+	if old != nil && !old.yieldsTo(one, s.now()) {
+		return settled
+	}
+	address := one.client.Addr()
+	if len(s.sessions) >= s.options.MaxTransfers || s.perClient[address] >= s.options.MaxPerClient {
+		if old != nil {
+			// The place of the old transfer is about to be free: the client's
+			// next try finds it.
+			return settled
+		}
+		return busy
+	}
+	s.sessions[one] = struct{}{}
+	s.current[one.client] = one
+	s.perClient[address]++
+	return admitted
+}
+
+// leave takes back what admit did.
+func (s *Server) leave(one *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, one)
+	if s.current[one.client] == one {
+		delete(s.current, one.client)
+	}
+	address := one.client.Addr()
+	if s.perClient[address]--; s.perClient[address] == 0 {
+		delete(s.perClient, address)
+	}
+}

@@ -1,0 +1,206 @@
+package tftp
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestTransferEndsWithExactBytes(t *testing.T) {
+	t.Parallel()
+	lose := func(toServer bool, numbers ...int) func(bool, int) fate {
+		return func(to bool, i int) fate {
+			return fate{lost: to == toServer && slices.Contains(numbers, i)}
+		}
+	}
+	for _, c := range []struct {
+		name     string
+		size     int
+		terms    terms
+		client   clientModel
+		fate     func(toServer bool, i int) fate
+		resent   int64         // DATA packets sent again
+		duration time.Duration // until the server's end
+	}{
+		{name: "empty file", terms: plain},
+		{name: "one byte", size: 1, terms: plain},
+		{name: "a whole block is followed by an empty one", size: 512, terms: plain},
+		{name: "OACK and windows", size: 100_000, terms: withOptions(1428, 16)},
+		{name: "more blocks than numbers, in lockstep", size: 8*65536*2 + 3, terms: withOptions(8, 1)},
+		{name: "more blocks than numbers, in windows", size: 8 * 65536 * 2, terms: withOptions(8, 64)},
+		{name: "a window larger than a burst", size: 8 * 1000, terms: withOptions(8, 300)},
+		{name: "the largest window", size: 8 * 100_000, terms: withOptions(8, 65535)},
+		{name: "first DATA lost", size: 600, terms: plain, fate: lose(false, 0), resent: 1, duration: time.Second},
+		{name: "OACK lost", size: 600, terms: withOptions(512, 1), fate: lose(false, 0), duration: time.Second},
+		{name: "ACK 0 lost", size: 600, terms: withOptions(512, 1), fate: lose(true, 0), duration: time.Second},
+		{name: "an ACK lost", size: 5000, terms: plain, fate: lose(true, 3), resent: 1, duration: minInterval},
+		{name: "a DATA packet lost", size: 5000, terms: plain, fate: lose(false, 3), resent: 1, duration: minInterval},
+		{
+			name: "a block inside a window lost: on from there at once",
+			size: 5000, terms: withOptions(512, 4), fate: lose(false, 2), resent: 3,
+		},
+		{
+			name: "the first block of a window lost",
+			size: 5000, terms: withOptions(512, 4), fate: lose(false, 1), resent: 4, duration: minInterval,
+		},
+		{
+			name: "every DATA packet comes twice", size: 50_000, terms: plain,
+			fate: func(toServer bool, _ int) fate { return fate{twice: !toServer} },
+		},
+		{
+			name: "every ACK comes twice: no packet doubles", size: 50_000, terms: plain,
+			fate: func(toServer bool, _ int) fate { return fate{twice: toServer} },
+		},
+		{
+			name: "the last ACK never comes: sent again, then delivered", size: 1000, terms: plain,
+			client: clientModel{keepLast: true}, resent: 6, duration: dally,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := &simulation{file: simFile(c.size), terms: c.terms, client: c.client, fate: c.fate}
+			wantDelivered(t, s)
+			if s.server.resent != c.resent {
+				t.Errorf("sent %d DATA packets again, want %d", s.server.resent, c.resent)
+			}
+			if s.now != c.duration {
+				t.Errorf("ended after %v, want %v", s.now, c.duration)
+			}
+		})
+	}
+}
+
+// U-Boot's virtio driver holds 32 packets: of each window of 64 it loses the
+// tail. The rest must follow on the heels of its ACK, and the timer that brings
+// that ACK about must not grow.
+func TestTransferToClientWithShortQueue(t *testing.T) {
+	t.Parallel()
+	s := &simulation{
+		file: simFile(512 * 64 * 20), terms: withOptions(512, 64), client: clientModel{queue: 32},
+		fate: func(bool, int) fate { return fate{delay: time.Millisecond} },
+	}
+	wantDelivered(t, s)
+	if limit := 40 * 3 * minInterval; s.now > limit {
+		t.Errorf("40 half windows took %v, want less than %v", s.now, limit)
+	}
+}
+
+func TestTransferSurvivesLossEachWay(t *testing.T) {
+	t.Parallel()
+	for _, percent := range []int{1, 5, 10} {
+		for _, windowsize := range []Windowsize{1, 4, 64} {
+			t.Run(fmt.Sprintf("%d percent, windows of %d", percent, windowsize), func(t *testing.T) {
+				t.Parallel()
+				dice := rand.New(rand.NewPCG(uint64(percent), uint64(windowsize)))
+				var longest time.Duration
+				file := simFile(64 << 10)
+				for range 100 {
+					s := &simulation{
+						file: file, terms: withOptions(1428, windowsize),
+						fate: func(bool, int) fate {
+							return fate{lost: dice.IntN(100) < percent, delay: time.Duration(dice.IntN(2e6))}
+						},
+					}
+					wantDelivered(t, s)
+					longest = max(longest, s.now)
+				}
+				t.Logf("longest of 100: %v", longest)
+			})
+		}
+	}
+}
+
+// Whatever is lost, doubled, delayed and overtaken, the client has the exact
+// bytes in the end. Six losses are fewer than the transmissions that fit into
+// the time before the server gives up.
+func TestTransferProperty(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const packets = 80
+		position := rapid.IntRange(0, packets)
+		delays := rapid.IntRange(0, 10_000)
+		fates := [2][packets + 1]fate{}
+		for range rapid.IntRange(0, 6).Draw(t, "losses") {
+			fates[rapid.IntRange(0, 1).Draw(t, "direction")][position.Draw(t, "lost")].lost = true
+		}
+		for range rapid.IntRange(0, 10).Draw(t, "doubles") {
+			fates[rapid.IntRange(0, 1).Draw(t, "direction")][position.Draw(t, "twice")].twice = true
+		}
+		for range rapid.IntRange(0, 20).Draw(t, "delays") {
+			delay := time.Duration(delays.Draw(t, "us")) * time.Microsecond
+			fates[rapid.IntRange(0, 1).Draw(t, "direction")][position.Draw(t, "late")].delay = delay
+		}
+		s := &simulation{
+			file: simFile(rapid.IntRange(0, 2000).Draw(t, "size")),
+			fate: func(toServer bool, i int) fate {
+				direction := 0
+				if toServer {
+					direction = 1
+				}
+				return fates[direction][min(i, packets)]
+			},
+		}
+		fates[0][packets], fates[1][packets] = fate{}, fate{} // all that follow arrive
+		blksize, windowsize := rapid.IntRange(8, 600), rapid.IntRange(1, 20)
+		s.terms = withOptions(Blksize(blksize.Draw(t, "blksize")), Windowsize(windowsize.Draw(t, "windowsize")))
+		if rapid.Bool().Draw(t, "without options") {
+			s.terms = plain
+		}
+		wantDelivered(t, s)
+	})
+}
+
+func TestTransferGivesUp(t *testing.T) {
+	t.Parallel()
+	deafAfter := func(n int) func(bool, int) fate {
+		return func(toServer bool, i int) fate { return fate{lost: toServer && i >= n} }
+	}
+	for _, c := range []struct {
+		name    string
+		terms   terms
+		timeout time.Duration
+		client  clientModel
+		fate    func(bool, int) fate
+		packets int // sent by the server, the ERROR included
+		err     error
+		at      time.Duration
+	}{
+		{
+			name: "a forged address gets three OACKs and no DATA", terms: withOptions(1428, 16),
+			client: clientModel{deaf: true}, packets: 4, err: errNoAnswer, at: patience,
+		},
+		{
+			name: "a forged address gets block 1 three times", terms: plain,
+			client: clientModel{deaf: true}, packets: 4, err: errNoAnswer, at: patience,
+		},
+		{
+			name: "five times a long timeout of the client", terms: withOptions(1428, 16), timeout: 10 * time.Second,
+			client: clientModel{deaf: true}, packets: 4, err: errNoAnswer, at: 50 * time.Second,
+		},
+		{
+			name: "silence in the middle", terms: plain,
+			fate: deafAfter(3), packets: 3 + 1 + 9 + 1, err: errSilent, at: patience,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.terms.timeout = c.timeout
+			s := &simulation{file: simFile(5000), terms: c.terms, client: c.client, fate: c.fate}
+			end := s.run()
+			if end.result != Failed || !errors.Is(end.err, c.err) || end.fault != wireTimedOut {
+				t.Errorf("got %s, %v, ERROR %+v", end.result, end.err, end.fault)
+			}
+			if s.now != c.at {
+				t.Errorf("gave up after %v, want %v", s.now, c.at)
+			}
+			if s.sent[0] != c.packets {
+				t.Errorf("sent %d packets, want %d", s.sent[0], c.packets)
+			}
+		})
+	}
+}

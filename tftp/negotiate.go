@@ -1,0 +1,151 @@
+package tftp
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What a DATA packet has around its data, in bytes: IP header, UDP header and
+// the TFTP header. IPv4 options and IPv6 extension headers are not counted.
+const (
+	overheadIPv4 = 20 + 8 + headerLen
+	overheadIPv6 = 40 + 8 + headerLen
+)
+
+// defaultMTU is assumed where the interface cannot be told: Ethernet's.
+const defaultMTU = 1500
+
+// terms are what one transfer is carried out with.
+type terms struct {
+	blksize    Blksize
+	windowsize Windowsize
+	timeout    time.Duration // the client's retransmission interval; 0 if it named none
+	tsize      bool          // the size was told in the OACK
+	oack       []Option      // the accepted options in the client's order and spelling; empty means no OACK
+}
+
+// offer is what the server's side brings to a negotiation.
+type offer struct {
+	fits   Blksize // largest block that needs no fragments, from fitting
+	limits Limits  // of the server and the file together, from Limits.and
+	size   int64   // of the file; -1 hides it (netascii)
+}
+
+// and joins two sets of limits: the smaller one counts, zero is no limit.
+func (l Limits) and(m Limits) Limits {
+	return Limits{
+		Blksize:    smaller(l.Blksize, m.Blksize),
+		Windowsize: smaller(l.Windowsize, m.Windowsize),
+	}
+}
+
+func smaller[T Blksize | Windowsize](a, b T) T {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
+// fitting is the largest block size whose DATA packets need no fragments on a
+// link with this MTU. It is never below 512, for every host must take packets
+// of 576 bytes (RFC 791 section 3.1) and 512 is what clients get without asking.
+func fitting(mtu int, v6 bool) Blksize {
+	if mtu <= 0 {
+		mtu = defaultMTU
+	}
+	overhead := overheadIPv4
+	if v6 {
+		overhead = overheadIPv6
+	}
+	return Blksize(min(max(mtu-overhead, int(DefaultBlksize)), int(MaxBlksize)))
+}
+
+// negotiate settles the options of a RRQ. An option that is unknown, malformed
+// or out of range is left out of the OACK as if it had not been asked; of an
+// option that comes twice the first counts (RFC 2347 forbids it).
+func negotiate(asked []Option, o offer) terms {
+	t := terms{blksize: DefaultBlksize, windowsize: DefaultWindowsize}
+	seen := make(map[string]bool, len(optionRules))
+	for _, option := range asked {
+		name := strings.ToLower(option.Name)
+		rule, known := optionRules[name]
+		if !known || seen[name] {
+			continue
+		}
+		seen[name] = true
+		n, ok := parseNumber(option.Value)
+		if !ok {
+			continue
+		}
+		if granted, ok := rule(&t, n, o); ok {
+			t.oack = append(t.oack, Option{Name: option.Name, Value: strconv.FormatInt(granted, 10)})
+		}
+	}
+	return t
+}
+
+// parseNumber reads a decimal number without sign, as RFC 2347 has it.
+func parseNumber(s string) (n int64, ok bool) {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
+}
+
+// optionRules has one rule for each option known, by its name in lower case. A
+// rule notes what it grants in t and returns the number for the OACK; ok is
+// false if the option must be left out.
+var optionRules = map[string]func(t *terms, asked int64, o offer) (granted int64, ok bool){
+	"blksize":    grantBlksize,
+	"tsize":      grantTsize,
+	"timeout":    grantTimeout,
+	"windowsize": grantWindowsize,
+}
+
+// grantBlksize never grants more than was asked (RFC 2348): U-Boot and EDK2 end
+// the transfer then.
+func grantBlksize(t *terms, asked int64, o offer) (int64, bool) {
+	if asked < int64(MinBlksize) || asked > int64(MaxBlksize) {
+		return 0, false
+	}
+	granted := smaller(min(Blksize(asked), o.fits), o.limits.Blksize)
+	if granted < MinBlksize {
+		return 0, false
+	}
+	t.blksize = granted
+	return int64(granted), true
+}
+
+// grantTsize tells the true size, also when it is 0, whatever number the client
+// sent (RFC 2349): U-Boot sends the size of the file before.
+func grantTsize(t *terms, _ int64, o offer) (int64, bool) {
+	if o.size < 0 {
+		return 0, false
+	}
+	t.tsize = true
+	return o.size, true
+}
+
+// grantTimeout echoes the number of seconds or leaves the option out; another
+// number is not allowed (RFC 2349).
+func grantTimeout(t *terms, asked int64, _ offer) (int64, bool) {
+	if asked < 1 || asked > math.MaxUint8 {
+		return 0, false
+	}
+	t.timeout = time.Duration(asked) * time.Second
+	return asked, true
+}
+
+// grantWindowsize never grants more than was asked (RFC 7440 section 3).
+func grantWindowsize(t *terms, asked int64, o offer) (int64, bool) {
+	if asked < 1 || asked > int64(MaxWindowsize) {
+		return 0, false
+	}
+	t.windowsize = smaller(Windowsize(asked), o.limits.Windowsize)
+	return int64(t.windowsize), true
+}

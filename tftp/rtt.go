@@ -1,0 +1,66 @@
+package tftp
+
+import "time"
+
+// The bounds of the adaptive retransmission interval. RFC 6298 wants at least a
+// second, for TCP's sake; here one lost packet stops everything, and the links
+// are mostly local.
+const (
+	minInterval = 50 * time.Millisecond
+	maxInterval = 5 * time.Second
+	// firstInterval is in force until a round trip has been measured (RFC 6298
+	// section 2).
+	firstInterval = time.Second
+)
+
+// An estimator turns measured round trips into the interval after which a packet
+// counts as lost (Jacobson's algorithm, RFC 6298). By Karn's rule a packet that
+// was sent twice is never measured. The zero value has measured nothing.
+//
+// Karn keeps the interval doubled until something could be measured again. Here
+// each progress takes one doubling back: where the end of every window is lost
+// (see transfer.advance) nothing can ever be measured, and the interval would
+// grow to its cap. Where it is really too short, each progress costs more
+// doublings than it takes back.
+type estimator struct {
+	smoothed  time.Duration // 0: nothing measured
+	variation time.Duration
+	doubled   uint8 // number of doublings in force
+}
+
+// measured takes in one round trip.
+func (e *estimator) measured(rtt time.Duration) {
+	e.doubled = 0
+	rtt = max(rtt, time.Nanosecond) // 0 would mean "nothing measured"
+	if e.smoothed == 0 {
+		e.smoothed, e.variation = rtt, rtt/2
+		return
+	}
+	e.variation += ((e.smoothed - rtt).Abs() - e.variation) / 4
+	e.smoothed += (rtt - e.smoothed) / 8
+}
+
+// progress notes that the client has acknowledged something new.
+func (e *estimator) progress() {
+	if e.doubled > 0 {
+		e.doubled--
+	}
+}
+
+// expired notes that the interval went by without an answer.
+func (e *estimator) expired() {
+	if e.interval() < maxInterval {
+		e.doubled++
+	}
+}
+
+// interval is the time to wait for an answer now.
+func (e *estimator) interval() time.Duration { return min(e.base()<<e.doubled, maxInterval) }
+
+// base is the interval before any doubling.
+func (e *estimator) base() time.Duration {
+	if e.smoothed == 0 {
+		return firstInterval
+	}
+	return min(max(e.smoothed+4*e.variation, minInterval), maxInterval)
+}

@@ -1,0 +1,273 @@
+package tftp
+
+import (
+	"encoding/binary"
+	"testing"
+	"time"
+)
+
+// rrq begins a transfer at time 0 that the test then drives step by step.
+func rrq(t terms, size int64) (*transfer, output) {
+	x, o := newTransfer(t, size, 0)
+	return &x, o
+}
+
+func ack(n BlockNumber) Packet { return Packet{Op: OpACK, Block: n} }
+
+func wantBlocks(t *testing.T, o output, first, end int64) {
+	t.Helper()
+	if o.data != (blocks{first, end}) {
+		t.Fatalf("got blocks %v, want %d up to %d", o.data, first, end)
+	}
+}
+
+func wantNothing(t *testing.T, o output) {
+	t.Helper()
+	if o.oack || o.data.count() != 0 || o.fault.code != 0 || o.ended {
+		t.Fatalf("got %+v, want nothing to be sent", o)
+	}
+}
+
+func TestTransferSendsNoDataBeforeACK0(t *testing.T) {
+	t.Parallel()
+	x, o := rrq(withOptions(512, 16), 1<<20)
+	if !o.oack || o.data.count() != 0 {
+		t.Fatalf("got %+v, want the OACK alone", o)
+	}
+	wantNothing(t, x.packet(ack(1), 0))
+	wantBlocks(t, x.packet(ack(0), 0), 1, 17)
+}
+
+func TestTransferGoesOnFromAcknowledgedBlock(t *testing.T) {
+	t.Parallel()
+	x, _ := rrq(withOptions(512, 64), 1<<20)
+	wantBlocks(t, x.packet(ack(0), 0), 1, 65)
+	wantBlocks(t, x.packet(ack(32), 0), 33, 97)
+	wantNothing(t, x.packet(ack(32), 0))
+	wantNothing(t, x.packet(ack(7), 0))
+	wantNothing(t, x.packet(ack(97), 0))
+	if x.resent != 32 {
+		t.Errorf("sent %d blocks again, want 32", x.resent)
+	}
+}
+
+func TestTransferSplitsLongWindows(t *testing.T) {
+	t.Parallel()
+	x, _ := rrq(withOptions(512, 150), 1<<20)
+	wantBlocks(t, x.packet(ack(0), 0), 1, 65)
+	o := x.packet(ack(0), 0) // a duplicate does not disturb it
+	wantNothing(t, o)
+	if o.deadline > 0 {
+		t.Errorf("got deadline %v, want to be called at once", o.deadline)
+	}
+	wantBlocks(t, x.tick(0), 65, 129)
+	wantBlocks(t, x.tick(0), 129, 151)
+	wantNothing(t, x.tick(0))
+}
+
+func TestTransferObeysTimeoutOption(t *testing.T) {
+	t.Parallel()
+	asked := plain
+	asked.timeout = 3 * time.Second
+	x, o := rrq(asked, 5000)
+	for i := range 2 {
+		if want := time.Duration(i+1) * asked.timeout; o.deadline != want {
+			t.Fatalf("got deadline %v, want %v", o.deadline, want)
+		}
+		wantNothing(t, x.tick(o.deadline-1))
+		o = x.tick(o.deadline)
+		wantBlocks(t, o, 1, 2)
+	}
+	o = x.packet(ack(1), 7*time.Second)
+	for i := range 3 {
+		if want := time.Duration(i+1)*asked.timeout + 7*time.Second; o.deadline != want {
+			t.Fatalf("after the first ACK: got deadline %v, want %v", o.deadline, want)
+		}
+		o = x.tick(o.deadline)
+		wantBlocks(t, o, 2, 3)
+	}
+}
+
+func TestTransferIntervals(t *testing.T) {
+	t.Parallel()
+	x, o := rrq(plain, 1<<20)
+	if o.deadline != time.Second {
+		t.Errorf("before the first ACK: got %v, want 1 s", o.deadline)
+	}
+	now := 200 * time.Millisecond
+	o = x.packet(ack(1), now)
+	if want := now + 600*time.Millisecond; o.deadline != want { // RTT + 4 * RTT/2, RFC 6298
+		t.Errorf("after a round trip of %v: got %v, want %v", now, o.deadline, want)
+	}
+	for i := range 5 {
+		now = o.deadline
+		o = x.tick(now)
+		if want := now + min(600*time.Millisecond<<(i+1), maxInterval); o.deadline != want {
+			t.Errorf("resend %d: got %v, want %v", i+1, o.deadline, want)
+		}
+	}
+}
+
+func TestRepeatedRequest(t *testing.T) {
+	t.Parallel()
+	x, _ := rrq(withOptions(512, 1), 5000)
+	if got := x.repeated(false, 0); got != replacement {
+		t.Errorf("another RRQ before any ACK: got %d, want a replacement", got)
+	}
+	if got := x.repeated(true, 0); got != duplicate {
+		t.Errorf("the same RRQ before any ACK: got %d, want a duplicate", got)
+	}
+	for range 10 {
+		if o := x.resendFirst(0); !o.oack {
+			t.Fatalf("got %+v, want the OACK", o)
+		}
+	}
+	if x.firstSends != 1 {
+		t.Errorf("answers to duplicates count as %d sends of our own, want 1", x.firstSends)
+	}
+	x.packet(ack(0), time.Second)
+	if got := x.repeated(true, time.Second+stragglerTime-1); got != straggler {
+		t.Errorf("the same RRQ on the heels of ACK 0: got %d, want a straggler", got)
+	}
+	if got := x.repeated(true, time.Second+stragglerTime); got != replacement {
+		t.Errorf("the same RRQ after ACK 0: got %d, want a replacement", got)
+	}
+	wantNothing(t, x.resendFirst(time.Second))
+	if o := x.replaced(); o.result != Failed || o.fault.code != 0 {
+		t.Errorf("got %+v, want a silent failure", o)
+	}
+}
+
+func TestClientError(t *testing.T) {
+	t.Parallel()
+	sized := withOptions(512, 1)
+	sized.tsize = true
+	for _, c := range []struct {
+		name  string
+		terms terms
+		acks  []BlockNumber
+		code  ErrorCode
+		want  Result
+	}{
+		{name: "ERROR 8 after an OACK with tsize", terms: sized, code: ErrOptionRefused, want: Probe},
+		{name: "ERROR 0 after ACK 0, before any data", terms: sized, acks: []BlockNumber{0}, code: ErrUndefined, want: Probe},
+		{name: "ERROR 8 after an OACK without tsize", terms: withOptions(512, 1), code: ErrOptionRefused, want: Aborted},
+		{name: "ERROR 4 after an OACK without tsize", terms: withOptions(512, 1), code: ErrIllegal, want: Failed},
+		{name: "ERROR 0 later", terms: sized, acks: []BlockNumber{0, 1}, code: ErrUndefined, want: Aborted},
+		{name: "ERROR 8 later", terms: sized, acks: []BlockNumber{0, 1}, code: ErrOptionRefused, want: Aborted},
+		{name: "ERROR 3 later", terms: sized, acks: []BlockNumber{0, 1}, code: ErrDiskFull, want: Failed},
+		{name: "ERROR 0 without options", terms: plain, code: ErrUndefined, want: Aborted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			x, _ := rrq(c.terms, 5000)
+			for _, n := range c.acks {
+				x.packet(ack(n), 0)
+			}
+			o := x.packet(Packet{Op: OpERROR, Code: c.code, Text: "no"}, 0)
+			if !o.ended || o.result != c.want || o.fault.code != 0 || o.data.count() != 0 {
+				t.Errorf("got %+v, want %s and no packet", o, c.want)
+			}
+			if (o.err == nil) != (c.want == Probe) {
+				t.Errorf("got error %v", o.err)
+			}
+		})
+	}
+}
+
+func TestSilenceAfterLastBlock(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		play func(x *transfer) output
+		want Result
+	}{
+		{name: "block 1 is the last", want: Delivered, play: func(x *transfer) output { return x.tick(patience) }},
+		{name: "but the client asked again", want: Failed, play: func(x *transfer) output {
+			x.resendFirst(time.Second)
+			return x.tick(patience)
+		}},
+		{name: "shut down meanwhile", want: Delivered, play: func(x *transfer) output { return x.shutDown() }},
+		{name: "replaced meanwhile", want: Delivered, play: func(x *transfer) output { return x.replaced() }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			x, _ := rrq(plain, 100)
+			if o := c.play(x); !o.ended || o.result != c.want || (o.fault.code == 0) != (c.want == Delivered) {
+				t.Errorf("got %+v, want %s", o, c.want)
+			}
+		})
+	}
+}
+
+func TestBlockNumberWraps(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		base   int64
+		number BlockNumber
+		want   int64
+	}{
+		{0, 0, 0},
+		{0, 65535, 65535},
+		{65535, 0, 65536},
+		{65536, 65535, 131071},
+		{1<<40 + 5, 4, 1<<40 + 65536 + 4},
+	} {
+		if got := c.number.after(c.base); got != c.want {
+			t.Errorf("%d after %d: got %d, want %d", c.number, c.base, got, c.want)
+		}
+	}
+}
+
+// The state machine may be fed with anything: it never sends beyond its window
+// or the file, never to the wrong place, and always names an end.
+func FuzzTransfer(f *testing.F) {
+	f.Add(uint16(512), uint16(4), uint32(5000), true, []byte{1, 0, 0, 1, 0, 4, 0, 0, 9, 2, 0, 8})
+	f.Add(uint16(8), uint16(1), uint32(600_000), false, []byte{1, 0, 1, 1, 0, 2, 3, 0, 0, 4, 0, 0})
+	f.Fuzz(func(t *testing.T, blksize, windowsize uint16, size uint32, oack bool, script []byte) {
+		agreed := plain
+		if oack {
+			agreed = withOptions(max(Blksize(blksize), MinBlksize), max(Windowsize(windowsize), 1))
+		}
+		x, o := rrq(agreed, int64(size))
+		now, acked := time.Duration(0), int64(0)
+		for ; len(script) >= 3 && !o.ended; script = script[3:] {
+			number := binary.BigEndian.Uint16(script[1:])
+			switch script[0] % 6 {
+			case 0:
+				now += time.Duration(number) * time.Millisecond
+				o = x.tick(now)
+			case 1:
+				o = x.packet(ack(BlockNumber(number)), now)
+			case 2:
+				o = x.packet(ack(blockNumber(x.high-int64(number%64))), now)
+			case 3:
+				o = x.resendFirst(now)
+			case 4:
+				now = max(now, o.deadline)
+				o = x.tick(now)
+			case 5:
+				o = x.packet(Packet{Op: OpDATA, Block: BlockNumber(number)}, now)
+			}
+			if x.acked > max(x.high, 0) || x.bytes() < 0 || x.bytes() > int64(size) {
+				t.Fatalf("acknowledged %d of %d sent, %d bytes", x.acked, x.high, x.bytes())
+			}
+			if n := o.data.count(); n < 0 || n > maxBurst || n > 0 &&
+				(o.data.first < 1 || o.data.end > x.last+1 || o.data.end > x.acked+int64(agreed.windowsize)+1) {
+				t.Fatalf("blocks %v of %d after ACK %d", o.data, x.last, x.acked)
+			}
+			if x.acked < 0 && o.data.count() > 0 || x.bytes() < acked {
+				t.Fatalf("blocks %v, bytes %d after %d", o.data, x.bytes(), acked)
+			}
+			acked = x.bytes()
+		}
+		// Left alone it comes to an end, and soon enough.
+		for steps := 0; !o.ended; steps++ {
+			if steps > 100_000 {
+				t.Fatal("no end")
+			}
+			now = max(now, o.deadline)
+			o = x.tick(now)
+		}
+	})
+}
