@@ -1,0 +1,76 @@
+package images
+
+import (
+	"os"
+	"time"
+)
+
+// recent is how long after its last change a file may change again within the
+// same tick of the file system's clock, so that its version would not show it.
+const recent = 2 * time.Second
+
+// A Version identifies the bytes of a file: two files of equal Version are the
+// same file, unchanged. Writes through a shared memory map, and two writes within
+// one tick of the kernel's clock, do not show in it.
+type Version struct {
+	dev, ino     uint64
+	size         int64
+	mtime, ctime time.Duration // since 1970
+}
+
+// A File is one file of the store, open for reading. It keeps serving the bytes
+// it was opened with, or fails: a replacement by rename leaves it whole, a write
+// in place makes it fail with [ErrChanged].
+type File struct {
+	f       *os.File
+	version Version
+	shared  bool // old enough for Version to be trusted
+}
+
+// NewFile takes over f, if it is a regular file: closing the File closes f. On an
+// error f is still the caller's.
+func NewFile(f *os.File) (*File, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, ErrNotRegular
+	}
+	v := versionOf(info)
+	age := time.Duration(time.Now().UnixNano()) - max(v.ctime, v.mtime)
+	return &File{f: f, version: v, shared: age > recent}, nil
+}
+
+// Size is the file's length in bytes when it was opened.
+func (f *File) Size() int64 { return f.version.size }
+
+// Version identifies the file's bytes. It is nil for a file that was changed so
+// lately that another change might not show.
+func (f *File) Version() any {
+	if !f.shared {
+		return nil
+	}
+	return f.version
+}
+
+// ReadAt reads the bytes that the file had when it was opened, or returns
+// [ErrChanged].
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.f.ReadAt(p, off)
+	info, statErr := f.f.Stat()
+	if statErr != nil {
+		return 0, statErr
+	}
+	// A rename over the file, or its removal, changes ctime and the link count
+	// of the old inode and nothing of its bytes.
+	now := versionOf(info)
+	now.ctime = f.version.ctime
+	if now != f.version {
+		return 0, ErrChanged
+	}
+	return n, err
+}
+
+// Close gives the file back.
+func (f *File) Close() error { return f.f.Close() }
