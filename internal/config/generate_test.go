@@ -1,0 +1,186 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"netbootd/bootmenu"
+)
+
+// What the tests in reference_test.go compare with, and write with -update.
+
+const serviceIntro = `# Every key of /etc/netbootd/netbootd.toml, with its default. A reference, not a
+# file to start from: all keys may be left out, and so may the whole file. Take
+# single lines from here.
+#
+# Relative paths are relative to the directory of the file.
+`
+
+const profileIntro = `# Every key of a profile, /etc/netbootd/profiles.d/NAME.toml. A reference, not a
+# file to start from: the examples beside this directory are shorter. NAME is the
+# name of the profile: 1 to 63 of a-z, 0-9, dot, dash and underscore.
+#
+# Lines that begin with # and no space are switched off, because they exclude
+# another key of the same table.
+`
+
+// referenceFile prints a file in which every key stands.
+func referenceFile(intro string, schema *table) string {
+	var sb strings.Builder
+	sb.WriteString(intro)
+	eachTable(schema, func(name string, tab *table) {
+		if tab.named != nil {
+			return
+		}
+		if name != "" {
+			fmt.Fprintf(&sb, "\n%s[%s]\n", comment(tab.doc), name)
+		}
+		for _, k := range tab.keys {
+			sb.WriteString("\n" + comment(k.doc))
+			writeExample(&sb, k)
+		}
+	})
+	return sb.String()
+}
+
+// writeExample prints a key with its default, or else an example.
+func writeExample(sb *strings.Builder, k key) {
+	notes := "Default: " + k.def + "."
+	if words := k.value.allowed; words != "" {
+		words, isChoice := strings.CutPrefix(words, "one of ")
+		notes = map[bool]string{true: "One of ", false: "Range: "}[isChoice] + words + ". " + notes
+	}
+	value, off := k.example, ""
+	switch {
+	case k.without != "":
+		notes += " Excludes " + k.without + "."
+		off = "#"
+	case isLiteral(k.def):
+		value = k.def
+		if k.example != k.def {
+			notes += " Example: " + k.example + "."
+		}
+	}
+	fmt.Fprintf(sb, "%s%s%s = %s\n", comment(notes), off, k.name, value)
+}
+
+// comment is text as lines of comment, at most 80 characters wide.
+func comment(text string) string {
+	var sb strings.Builder
+	line := "#"
+	for word := range strings.FieldsSeq(text) {
+		if len(line)+1+len(word) > 80 {
+			sb.WriteString(line + "\n")
+			line = "#"
+		}
+		line += " " + word
+	}
+	return sb.String() + line + "\n"
+}
+
+// referencePage prints docs/configuration.md.
+func referencePage() string {
+	var sb strings.Builder
+	sb.WriteString(pageIntro)
+	sb.WriteString("\n## netbootd.toml\n")
+	writeTables(&sb, testServiceSchema())
+	sb.WriteString("\n## A profile\n" + pageProfileIntro)
+	writeTables(&sb, testProfileSchema())
+	fmt.Fprintf(&sb, "\n## Names of architectures\n\n%s\n\nThe numbers 7 and 9 are both x64-uefi.\n", code(bootmenu.ArchNames()))
+	return sb.String()
+}
+
+// writeTables prints all tables of a file. Keys that stood in a table before are
+// only named.
+func writeTables(sb *strings.Builder, schema *table) {
+	known := map[string]string{}
+	eachTable(schema, func(name string, tab *table) {
+		if tab.named != nil {
+			return
+		}
+		if name == "" {
+			sb.WriteString("\n### At the top\n")
+		} else {
+			family, _, isNamed := strings.Cut(name, ".")
+			if isNamed {
+				name = family + ".NAME"
+			}
+			fmt.Fprintf(sb, "\n### [%s]\n\n%s\n", name, tab.doc)
+		}
+		var again []string
+		for _, k := range tab.keys {
+			if known[k.name] == k.doc {
+				again = append(again, k.name)
+				continue
+			}
+			known[k.name] = k.doc
+			writeKey(sb, k)
+		}
+		if again != nil {
+			fmt.Fprintf(sb, "\nKeys, as at the top: %s.\n", code(again))
+		}
+	})
+}
+
+func writeKey(sb *strings.Builder, k key) {
+	def := k.def
+	if isLiteral(def) {
+		def = "`" + def + "`"
+	}
+	facts := k.value.want
+	if k.value.allowed != "" {
+		facts += ", " + k.value.allowed
+	}
+	if k.without != "" {
+		facts += "; excludes " + k.without
+	}
+	fmt.Fprintf(sb, "\n#### %s\n\n%s\n\n", k.name, strings.ReplaceAll(k.doc, "*", `\*`))
+	fmt.Fprintf(sb, "- value: %s\n- default: %s\n- example: `%s = %s`\n", facts, def, k.name, k.example)
+}
+
+// code is a list of names in the type of code.
+func code(names []string) string { return "`" + strings.Join(names, "`, `") + "`" }
+
+const pageIntro = `# Configuration
+
+This page is made from the table that the program reads its files with. Change it
+there (` + "`internal/config/*_schema.go`" + `) and run ` + "`go generate ./internal/config`" + `.
+
+| file | what it is |
+|---|---|
+| ` + "`/etc/netbootd/netbootd.toml`" + ` | settings of the service; it may be missing, and so may every key in it |
+| ` + "`/etc/netbootd/profiles.d/NAME.toml`" + ` | one boot profile each; NAME is the profile's name: 1 to 63 of a-z, 0-9, dot, dash and underscore |
+
+The files are [TOML](https://toml.io), in UTF-8. Hidden files and files that do not
+end in .toml are passed over. ` + "`examples/reference`" + ` has a file with every key.
+
+Nothing is guessed: an unknown key, a value out of its range or of the wrong kind
+is an error, and all errors of a file are told at once, with line and column.
+` + "`netbootd check`" + ` tells them without touching a running service.
+
+**Paths.** In netbootd.toml relative paths are relative to the directory of that
+file. In a profile kernel, initrd, boot_file and root are names below the images
+directory, with forward slashes; a leading slash or ".." is an error.
+
+**Reload.** SIGHUP reads all files anew. No machine ever sees half of a change, and
+boots that are under way go on as they began.
+
+- A profile with a mistake in it keeps running as it last was; all others are
+  renewed. At the first start it is left out.
+- A mistake in netbootd.toml leaves everything as it was.
+- Removing a profile's file stops the profile.
+- The listen addresses, the images directory and the state directory change only
+  with a restart; a reload says so.
+- Files below the images directory need no reload.
+`
+
+const pageProfileIntro = `
+A machine gets the profile that matches it most narrowly: by id, then a whole MAC
+address, a longer beginning of one, subnet, interface, user_class, vendor_class,
+arch; then the higher priority. A machine that no profile matches gets the menu of
+all profiles without [match], or, if there is none, no answer.
+
+kernel, initrd, cmdline, boot_file and root stand at the top of the file, and may
+be replaced one by one for an architecture or for iPXE. Naming a boot_file there
+takes the kernel away, and the other way round.
+`

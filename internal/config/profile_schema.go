@@ -1,0 +1,154 @@
+package config
+
+import (
+	"fmt"
+
+	"netbootd/bootmenu"
+)
+
+// maxPriority is beyond what anybody needs to put profiles in order.
+const maxPriority = 1_000_000
+
+// profileSchema is what may stand in a profile. Values go to dr.
+func profileSchema(dr *draft) *table {
+	top := []key{
+		{
+			name: "title", value: text(&dr.profile.Title, parsePlain),
+			def: "the profile's name", example: `"Debian 12 installer"`,
+			doc: "What people are shown: in the menu, on the machine's screen and in the log.",
+		},
+		{
+			name: "priority", value: number(&dr.profile.Priority, -maxPriority, maxPriority), def: "0", example: "10",
+			doc: "Decides between profiles that match a machine equally narrowly: the higher one wins.",
+		},
+		{
+			name: "autostart", value: boolean(&dr.profile.Autostart), def: "true", example: "false",
+			doc: "Whether the profile is started with the service. A profile that is not started is offered to nobody.",
+		},
+	}
+	return &table{
+		keys: append(top, bootKeys(&dr.top, "nothing")...),
+		tables: []table{
+			matchTable(dr),
+			{
+				name:  "arch",
+				doc:   "What one architecture boots, where it is not what stands at the top. Each key that is present replaces the one at the top. NAME is a name such as x86-bios, x64-uefi, arm64-uefi or arm64-uboot, or a number of the IANA table of processor architecture types.",
+				named: dr.archTable, sample: "x64-uefi",
+			},
+			{
+				name: "ipxe",
+				doc:  "What a machine boots that runs iPXE already, whatever its architecture. Each key that is present replaces the one at the top and in [arch.NAME].",
+				keys: bootKeys(&dr.ipxe, "as at the top"),
+			},
+		},
+	}
+}
+
+// bootKeys are the keys that say what to boot. They stand at the top, in
+// [arch.NAME] and in [ipxe].
+func bootKeys(o *bootmenu.Overlay, absent string) []key {
+	return []key{
+		{
+			name: "kernel", value: optionalText(&o.Kernel, checkTreeName), def: absent, example: `"debian12/linux"`,
+			doc: "Kernel to start, the name of a file in the boot tree. A boot loader for the machine is chosen and told what to do.",
+		},
+		{
+			name: "initrd", value: list(&o.Initrd, parseTreeName), def: absent, example: `["debian12/initrd.gz"]`,
+			doc: "Initial RAM disks, loaded with the kernel in this order.",
+		},
+		{
+			name: "cmdline", value: optionalText(&o.Cmdline, bootmenu.CheckCmdline), def: absent, example: `"console=ttyS0 ---"`,
+			doc: "The kernel's command line.",
+		},
+		{
+			name: "boot_file", value: optionalText(&o.BootFile, checkTreeName), def: absent, example: `"grub/bootx64.efi"`, without: "kernel",
+			doc: "File that is handed to the firmware as it is: no boot loader is chosen, no menu shown.",
+		},
+		{
+			name: "root", value: optionalText(&o.Root, checkTreeName), def: absent, example: `"boards/bbb"`,
+			doc: "Directory below images that is searched first for every name the machine asks for. What is not there is looked up in the shared tree.",
+		},
+	}
+}
+
+// archTable makes the schema of one table [arch.NAME].
+func (dr *draft) archTable(name string) (table, error) {
+	arch, err := parseArch(name)
+	if err != nil {
+		return table{}, fmt.Errorf("names no arch: %w", err)
+	}
+	for _, other := range dr.archs {
+		if other.arch == arch {
+			return table{}, fmt.Errorf("means the same arch as [arch.%s], keep one of the two", other.name)
+		}
+	}
+	a := &archDraft{name: name, arch: arch}
+	dr.archs = append(dr.archs, a)
+	return table{keys: bootKeys(&a.overlay, "as at the top")}, nil
+}
+
+// noEmptyList says what to write instead of an empty list of patterns.
+const noEmptyList = "leave the key out to match any"
+
+func matchTable(dr *draft) table {
+	m := &dr.match
+	patterns := func(dst *[]bootmenu.Pattern, parse func(string) (bootmenu.Pattern, error)) value {
+		return filled(list(dst, parse), noEmptyList)
+	}
+	return table{
+		name: "match",
+		doc: "Which machines get the profile. The values of one key are alternatives; keys that are present must all match. In texts * stands for anything, and case does not matter. " +
+			"Without the table the profile is an entry of the menu that every machine is offered.",
+		keys: []key{
+			{
+				name: "all", value: boolean(&m.All), def: "false", example: "true", without: "every other key",
+				doc: "Every PXE client that no other profile matches more narrowly.",
+			},
+			{
+				name: "mac", value: patterns(&m.MAC, bootmenu.ParseMACPattern), def: "any", example: `["52:54:00:*"]`,
+				doc: "MAC addresses, or beginnings of them.",
+			},
+			{
+				name: "id", value: patterns(&m.ID, parseID), def: "any", example: `["4c4c4544-0042-3510-8056-b4c04f4d3132"]`,
+				doc: "Machine identifiers (option 97), which are the UUIDs that the firmware shows. Parts of them with *.",
+			},
+			{
+				name: "arch", value: dr.archList(), def: "any", example: `["x86-bios", "x64-uefi"]`,
+				doc: "Architectures (option 93), by name or number.",
+			},
+			{
+				name: "vendor_class", value: patterns(&m.VendorClass, parseVendorClass), def: "any", example: `["PXEClient:Arch:00007:*"]`,
+				doc: "Vendor classes (option 60). A class that does not begin with PXEClient is answered only if a profile names it here. A pattern that matches barebox is refused, for barebox takes any answer for its lease.",
+			},
+			{
+				name: "user_class", value: patterns(&m.UserClass, parsePattern), def: "any", example: `["iPXE"]`,
+				doc: "User classes (option 77).",
+			},
+			{
+				name: "interface", value: patterns(&m.Interface, parsePattern), def: "any", example: `["eth1"]`,
+				doc: "Names of this host's network interfaces on which the machine is heard.",
+			},
+			{
+				name: "subnet", value: filled(list(&m.Subnet, parsePrefix), noEmptyList), def: "any", example: `["198.18.7.0/24"]`,
+				doc: "IPv4 networks that the machine's address is in.",
+			},
+		},
+	}
+}
+
+// archList is a list of architectures, which may also be numbers. It remembers
+// where each value stands, for later checks.
+func (dr *draft) archList() value {
+	fits := func(n *node) bool { return n.kind == kindText || n.kind == kindInteger }
+	v := filled(listOf(&dr.match.Arch, "names or numbers", fits, parseArch), noEmptyList)
+	read := v.read
+	v.read = func(d *document, k *key, n *node) {
+		read(d, k, n)
+		for _, item := range n.items {
+			if arch, err := parseArch(item.text); err == nil {
+				dr.listed = append(dr.listed, listedArch{arch, item.offset})
+			}
+		}
+	}
+	return v
+}

@@ -1,0 +1,134 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"netbootd/tftp"
+)
+
+// A Service is the service's own settings, all checked. Paths are absolute if
+// the directory given to [ParseService] is.
+type Service struct {
+	File string // the file they were read from; empty if there is none
+
+	Interfaces []string // exactly these are served; empty: chosen automatically
+	Profiles   string   // directory of the profile files
+	Images     string   // directory of the boot files
+	State      string   // directory of what must survive a restart
+	Loaders    []string // directories searched for boot loaders; empty: the usual ones
+
+	Log     Log
+	DHCP    DHCP
+	TFTP    TFTP
+	Metrics Metrics
+	Control Control
+}
+
+// Log is how much is logged, and in what form.
+type Log struct {
+	Level  slog.Level // the least that is logged; the zero value is info, the default
+	Format LogFormat
+}
+
+// LogFormat is the form of log lines.
+type LogFormat uint8
+
+// The forms of log lines.
+const (
+	LogAuto LogFormat = iota // for a terminal if there is one, else LogText
+	LogText                  // key=value
+	LogJSON                  // one object a line
+)
+
+// DHCP is the settings of [dhcp].
+type DHCP struct {
+	Enabled         bool           // answer on ports 67 and 4011
+	Relays          []netip.Prefix // relay agents that are answered, IPv4; empty: none
+	IPXEUserClasses []string       // elements of option 77 that only iPXE sends
+}
+
+// TFTP is the settings of [tftp].
+type TFTP struct {
+	Listen                string        // "192.0.2.1:69", or ":69" for all addresses; port 0 takes a free one
+	Always                bool          // listen even when no profile is started
+	Limits                tftp.Limits   // both are set
+	MaxTransfers          int           // at once, at least 1
+	MaxTransfersPerClient int           // at once for one client address, at least 1
+	Drain                 time.Duration // how long running transfers may go on at a stop, 0 to 1 hour
+}
+
+// Metrics is the settings of [metrics].
+type Metrics struct {
+	Listen string // for HTTP, as in [TFTP]; empty: off
+}
+
+// Control is the settings of [control].
+type Control struct {
+	Socket string // path of the unix socket
+}
+
+// DefaultService is what holds without a file.
+func DefaultService() Service {
+	return Service{
+		Profiles: "/etc/netbootd/profiles.d",
+		Images:   "/var/lib/netbootd/images",
+		State:    "/var/lib/netbootd/state",
+		DHCP:     DHCP{Enabled: true, IPXEUserClasses: []string{"iPXE"}},
+		TFTP: TFTP{
+			Listen:                ":69",
+			Limits:                tftp.Limits{Blksize: tftp.MaxBlksize, Windowsize: defaultMaxWindowsize},
+			MaxTransfers:          tftp.DefaultMaxTransfers,
+			MaxTransfersPerClient: tftp.DefaultMaxPerClient,
+			Drain:                 10 * time.Second,
+		},
+		Metrics: Metrics{Listen: "127.0.0.1:9469"},
+		Control: Control{Socket: "/run/netbootd/control.sock"},
+	}
+}
+
+// defaultMaxWindowsize is as far as a window helps on a LAN. A client that asks
+// for more has seldom the buffers for it, and loses the rest of each window.
+const defaultMaxWindowsize tftp.Windowsize = 64
+
+// ParseService reads the text of netbootd.toml. name is the file's name for
+// problems, dir the directory that relative paths are relative to. Keys that are
+// absent have the values of [DefaultService]. If there are problems the Service
+// is the zero value.
+func ParseService(name, dir string, src []byte) (Service, Problems) {
+	s := DefaultService()
+	s.File = name
+	d := newDocument(name, src)
+	if d.isText() {
+		root := d.parse()
+		d.decode(serviceSchema(&s, dir), root)
+		d.checkDirs(root, s)
+		d.verify()
+	}
+	if len(d.problems) > 0 {
+		d.problems.sort()
+		return Service{}, d.problems
+	}
+	return s, nil
+}
+
+// checkDirs reports directories below images, because everything there is served
+// to anyone who asks.
+func (d *document) checkDirs(root *node, s Service) {
+	for _, dir := range []struct{ key, path string }{{"state", s.State}, {"profiles", s.Profiles}} {
+		below, err := filepath.Rel(s.Images, dir.path)
+		if err != nil || below == ".." || strings.HasPrefix(below, "../") {
+			continue
+		}
+		e, ok := root.byName[dir.key]
+		if !ok {
+			e, ok = root.byName["images"]
+		}
+		if ok {
+			d.problemf(e.value.offset, "%s %s lies in images %s, where every file is served", dir.key, quote(dir.path), quote(s.Images))
+		}
+	}
+}

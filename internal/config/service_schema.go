@@ -1,0 +1,142 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"netbootd/tftp"
+)
+
+// maxTransfersLimit is beyond what one host's memory and ports can bear.
+const maxTransfersLimit = 1_000_000
+
+// serviceSchema is what may stand in netbootd.toml. Values go to s; relative
+// paths are relative to dir.
+func serviceSchema(s *Service, dir string) *table {
+	hostPath := parseHostPath(dir)
+	return &table{
+		keys: []key{
+			{
+				name: "interfaces", def: "automatic", example: `["eth1"]`,
+				value: filled(list(&s.Interfaces, parseInterface), "leave the key out to choose automatically"),
+				doc: "Network interfaces on which machines are answered. " +
+					"Without the key it is every interface that is up, has an IPv4 address, and is neither loopback nor a bridge of containers or virtual machines.",
+			},
+			{
+				name: "profiles", value: text(&s.Profiles, hostPath),
+				def: `"/etc/netbootd/profiles.d"`, example: `"profiles.d"`,
+				doc: "Directory of the boot profiles, one file NAME.toml for each.",
+			},
+			{
+				name: "images", value: text(&s.Images, hostPath),
+				def: `"/var/lib/netbootd/images"`, example: `"/srv/boot"`,
+				doc: "Directory of the boot files. Everything in it is served to whoever asks.",
+			},
+			{
+				name: "state", value: text(&s.State, hostPath),
+				def: `"/var/lib/netbootd/state"`, example: `"/var/lib/netbootd/state"`,
+				doc: "Directory of what netbootd remembers across a restart. It must not lie in images.",
+			},
+			{
+				name: "loaders", def: "the usual places of the distributions", example: `["/usr/lib/ipxe"]`,
+				value: filled(list(&s.Loaders, hostPath), "leave the key out to search the usual places"),
+				doc:   "Directories that are searched for boot loaders (iPXE). Earlier ones win.",
+			},
+		},
+		tables: []table{logTable(&s.Log), dhcpTable(&s.DHCP), tftpTable(&s.TFTP), metricsTable(&s.Metrics), controlTable(&s.Control, dir)},
+	}
+}
+
+func logTable(l *Log) table {
+	return table{name: "log", doc: "What is logged, to standard error.", keys: []key{
+		{
+			name: "level", def: `"info"`, example: `"debug"`,
+			value: oneOf(&l.Level,
+				choice[slog.Level]{"debug", slog.LevelDebug}, choice[slog.Level]{"info", slog.LevelInfo},
+				choice[slog.Level]{"warn", slog.LevelWarn}, choice[slog.Level]{"error", slog.LevelError}),
+			doc: "The least important lines that are logged. debug also tells of the machines that are not answered, and why.",
+		},
+		{
+			name: "format", def: `"auto"`, example: `"json"`,
+			value: oneOf(&l.Format,
+				choice[LogFormat]{"auto", LogAuto}, choice[LogFormat]{"text", LogText}, choice[LogFormat]{"json", LogJSON}),
+			doc: "text is key=value, json is one object a line. auto is made for reading on a terminal, and text elsewhere.",
+		},
+	}}
+}
+
+func dhcpTable(c *DHCP) table {
+	return table{name: "dhcp", doc: "Answers to machines that boot from the network. netbootd leases no addresses; the site's DHCP server goes on doing that.", keys: []key{
+		{
+			name: "enabled", value: boolean(&c.Enabled), def: "true", example: "false",
+			doc: "Whether machines are answered on ports 67 and 4011. Without it netbootd only serves files, and the site's DHCP server must name them.",
+		},
+		{
+			name: "relays", def: "[]", example: `["198.18.0.0/16"]`,
+			value: list(&c.Relays, parsePrefix),
+			doc:   "IPv4 networks of the DHCP relay agents whose machines are answered too. Requests through any other relay are ignored.",
+		},
+		{
+			name: "ipxe_user_classes", def: `["iPXE"]`, example: `["iPXE", "ours"]`,
+			value: list(&c.IPXEUserClasses, parsePlain),
+			doc:   "User classes (option 77) that tell that iPXE is asking and not the firmware below it. A custom build of iPXE may send another one.",
+		},
+	}}
+}
+
+func tftpTable(c *TFTP) table {
+	return table{name: "tftp", doc: "The TFTP server. It listens while at least one profile is started.", keys: []key{
+		{
+			name: "listen", value: text(&c.Listen, parseListen), def: `":69"`, example: `"192.0.2.10:69"`,
+			doc: "Address and port to listen on. A port alone means every IPv4 and IPv6 address. Firmware expects port 69.",
+		},
+		{
+			name: "always", value: boolean(&c.Always), def: "false", example: "true",
+			doc: "Listen also when no profile is started.",
+		},
+		{
+			name: "max_blksize", def: "65464", example: "1428",
+			value: number(&c.Limits.Blksize, tftp.MinBlksize, tftp.MaxBlksize),
+			doc:   "The largest block size in bytes that a client is granted. What fits one packet on the client's interface is a bound in any case.",
+		},
+		{
+			name: "max_windowsize", def: "64", example: "16",
+			value: number(&c.Limits.Windowsize, 1, tftp.MaxWindowsize),
+			doc:   "The largest number of blocks that is sent before the client must acknowledge.",
+		},
+		{
+			name: "max_transfers", def: "1000", example: "200",
+			value: number(&c.MaxTransfers, 1, maxTransfersLimit),
+			doc:   "How many transfers run at once. One more is told to try again.",
+		},
+		{
+			name: "max_transfers_per_client", def: "64", example: "8",
+			value: number(&c.MaxTransfersPerClient, 1, maxTransfersLimit),
+			doc:   "How many transfers run at once for one client address. Many machines may share one address behind NAT.",
+		},
+		{
+			name: "drain", def: `"10s"`, example: `"1m"`,
+			value: duration(&c.Drain, 0, time.Hour),
+			doc:   "How long running transfers may go on when the server stops, before they are cut.",
+		},
+	}}
+}
+
+func metricsTable(c *Metrics) table {
+	return table{name: "metrics", doc: "Metrics for Prometheus, over HTTP at /metrics.", keys: []key{
+		{
+			name: "listen", value: text(&c.Listen, parseListenOrOff), def: `"127.0.0.1:9469"`, example: `":9469"`,
+			doc: `Address and port to listen on. The empty string "" turns it off.`,
+		},
+	}}
+}
+
+func controlTable(c *Control, dir string) table {
+	return table{name: "control", doc: "The control API, which the command line talks to.", keys: []key{
+		{
+			name: "socket", value: text(&c.Socket, parseSocketPath(dir)),
+			def: `"/run/netbootd/control.sock"`, example: `"/run/netbootd/control.sock"`,
+			doc: "Path of the unix socket.",
+		},
+	}}
+}
