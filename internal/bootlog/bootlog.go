@@ -1,0 +1,163 @@
+// Package bootlog tells people what every machine did, from the events of the
+// DHCP and TFTP sides: one log line for each thing that a person would ask about.
+// What is normal silence (other people's DHCP, sizes asked for and not fetched)
+// is told at level debug only.
+package bootlog
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"netbootd/bootmenu"
+	"netbootd/dhcpproxy"
+	"netbootd/tftp"
+)
+
+const (
+	// repeatAfter is how long the same silence to the same machine is not told
+	// again: firmware asks four times and then starts over.
+	repeatAfter = time.Minute
+	// maxRepeats bounds the silences that are remembered.
+	maxRepeats = 4096
+)
+
+// Options are the parts of a [Log].
+type Options struct {
+	Logger *slog.Logger
+	// MAC is the machine behind an address, if it is known.
+	MAC func(netip.Addr) (bootmenu.MAC, bool)
+}
+
+// A Log writes the lines. It is safe for concurrent use.
+type Log struct {
+	opts Options
+	mu   sync.Mutex
+	told map[silence]time.Time // guarded by mu
+}
+
+// A silence is what is told once a minute at most.
+type silence struct {
+	mac    bootmenu.MAC
+	reason bootmenu.Reason
+}
+
+// New makes a log.
+func New(o Options) *Log { return &Log{opts: o, told: make(map[silence]time.Time)} }
+
+// DHCP tells of one packet on port 67 or 4011.
+func (l *Log) DHCP(e dhcpproxy.Event) {
+	attrs := []slog.Attr{
+		slog.String("mac", e.Machine.MAC.String()),
+		slog.String("arch", e.Machine.Arch.String()),
+	}
+	if e.Machine.IPXE {
+		attrs = append(attrs, slog.Bool("ipxe", true))
+	}
+	if e.Answered() {
+		l.write(slog.LevelInfo, strings.ToUpper(e.Reply.Type)+" sent", append(attrs,
+			slog.String("profile", profileName(e.Decision)),
+			slog.String("file", e.Reply.File),
+			slog.String("server", e.Reply.Server.String()),
+			slog.String("interface", e.Machine.Interface)))
+		return
+	}
+	attrs = append(attrs, slog.String("reason", string(e.Reason)), slog.String("why", e.Why))
+	l.write(l.silenceLevel(e), "no answer to "+strings.ToUpper(string(e.Type)), attrs)
+}
+
+// profileName is what the machine gets, for people.
+func profileName(d bootmenu.Decision) string {
+	if d.Profile == "" {
+		return "(menu)"
+	}
+	return d.Profile
+}
+
+// silenceLevel is the level at which a silence is told.
+func (l *Log) silenceLevel(e dhcpproxy.Event) slog.Level {
+	switch e.Reason {
+	case dhcpproxy.ReasonNotPXE, dhcpproxy.ReasonLeaseRequest, dhcpproxy.ReasonOtherInterface,
+		dhcpproxy.ReasonMalformed, dhcpproxy.ReasonBarebox:
+		return slog.LevelDebug
+	}
+	if l.toldLately(silence{e.Machine.MAC, e.Reason}, e.Time) {
+		return slog.LevelDebug
+	}
+	switch e.Reason {
+	case dhcpproxy.ReasonLoop, dhcpproxy.ReasonSendFailed, dhcpproxy.ReasonNoAddress, bootmenu.ReasonNoLoader, bootmenu.ReasonNoMenuLoader:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// toldLately tells whether s was told within the last minute, and notes it.
+func (l *Log) toldLately(s silence, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last, ok := l.told[s]; ok && now.Sub(last) < repeatAfter {
+		return true
+	}
+	if len(l.told) >= maxRepeats {
+		clear(l.told) // a flood of invented addresses; a line too many does no harm
+	}
+	l.told[s] = now
+	return false
+}
+
+// TFTP tells of one transfer that has ended.
+func (l *Log) TFTP(t tftp.Transfer) {
+	attrs := []slog.Attr{
+		slog.String("client", t.Client.Addr().String()),
+		slog.String("mac", l.mac(t.Client.Addr())),
+		slog.String("file", t.File),
+	}
+	if t.Label != "" {
+		attrs = append(attrs, slog.String("profile", t.Label))
+	}
+	if t.Bytes > 0 {
+		attrs = append(attrs,
+			slog.Int64("bytes", t.Bytes),
+			slog.Duration("took", t.Duration.Round(time.Millisecond)),
+			slog.Int("blksize", int(t.Blksize)),
+			slog.Int("windowsize", int(t.Windowsize)),
+			slog.Int64("resent", t.Resent))
+	}
+	if t.Err != nil {
+		attrs = append(attrs, slog.String("why", t.Err.Error()))
+	}
+	level, text := transferLine(t)
+	l.write(level, text, attrs)
+}
+
+// transferLine is the level and the words for how a transfer ended.
+func transferLine(t tftp.Transfer) (slog.Level, string) {
+	switch t.Result {
+	case tftp.Delivered:
+		return slog.LevelInfo, "file delivered"
+	case tftp.Probe:
+		return slog.LevelDebug, "size of the file asked"
+	case tftp.NotFound:
+		return slog.LevelInfo, "file not found"
+	case tftp.Aborted:
+		return slog.LevelInfo, "client ended the transfer"
+	case tftp.Refused:
+		return slog.LevelWarn, "transfer refused"
+	}
+	return slog.LevelWarn, "transfer failed"
+}
+
+// mac is the machine behind an address, or "unknown".
+func (l *Log) mac(addr netip.Addr) string {
+	if mac, ok := l.opts.MAC(addr); ok {
+		return mac.String()
+	}
+	return "unknown"
+}
+
+func (l *Log) write(level slog.Level, text string, attrs []slog.Attr) {
+	l.opts.Logger.LogAttrs(context.Background(), level, text, attrs...)
+}
