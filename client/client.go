@@ -1,0 +1,141 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+)
+
+// DefaultSocket is where a netbootd of this host listens unless its
+// configuration says otherwise.
+const DefaultSocket = "/run/netbootd/control.sock"
+
+// maxAnswer bounds what is read of one answer, in bytes.
+const maxAnswer = 64 << 20
+
+// Errors that callers tell apart with errors.Is.
+var (
+	ErrNotRunning = errors.New("netbootd is not running")
+	ErrNotFound   = errors.New("not found")
+	ErrConflict   = errors.New("conflict")
+	ErrForbidden  = errors.New("permission denied")
+)
+
+// A Problem is an error that the daemon reports, as problem+json (RFC 9457).
+type Problem struct {
+	Status int    `json:"status"` // HTTP status code
+	Code   string `json:"code"`   // stable, one of the Code constants
+	Detail string `json:"detail"` // one line for people
+}
+
+// The codes of a [Problem].
+const (
+	CodeNotFound    = "not_found"
+	CodeConflict    = "conflict"
+	CodeInvalid     = "invalid"
+	CodeUnavailable = "unavailable"
+)
+
+// Error is the line for people.
+func (p *Problem) Error() string { return p.Detail }
+
+// Is makes errors.Is find the sentinel that belongs to the code.
+func (p *Problem) Is(target error) bool {
+	switch p.Code {
+	case CodeNotFound:
+		return target == ErrNotFound
+	case CodeConflict:
+		return target == ErrConflict
+	}
+	return false
+}
+
+// A Client talks to one netbootd. It is safe for concurrent use and needs no
+// closing.
+type Client struct {
+	http   *http.Client
+	socket string
+}
+
+// New makes a client for the daemon that listens on the unix socket at that
+// path. It does not connect yet.
+func New(socket string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}
+	return &Client{
+		http:   &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
+		socket: socket,
+	}
+}
+
+// Status is what the daemon is doing. The error is [ErrNotRunning] if nobody
+// listens on the socket, and [ErrForbidden] if this user may not use it.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	return s, c.call(ctx, http.MethodGet, "/v1/status", &s)
+}
+
+// StartProfile starts a profile and returns how it stands then; the TFTP
+// listener is bound by that time. A profile that is started already is no error.
+// An unknown name is [ErrNotFound].
+func (c *Client) StartProfile(ctx context.Context, name string) (Profile, error) {
+	var p Profile
+	return p, c.call(ctx, http.MethodPost, "/v1/profiles/"+url.PathEscape(name)+"/start", &p)
+}
+
+// StopProfile stops a profile and returns how it stands then. Nothing is offered
+// to its machines any more; transfers under way are let end within the drain
+// time of the configuration. A profile that is stopped already is no error. An
+// unknown name is [ErrNotFound].
+func (c *Client) StopProfile(ctx context.Context, name string) (Profile, error) {
+	var p Profile
+	return p, c.call(ctx, http.MethodPost, "/v1/profiles/"+url.PathEscape(name)+"/stop", &p)
+}
+
+// call sends one request and decodes its answer into out.
+func (c *Client) call(ctx context.Context, method, path string, out any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://netbootd"+path, http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.dialError(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	if resp.StatusCode/100 == 2 {
+		if err := json.Unmarshal(body, out); err != nil {
+			return fmt.Errorf("the daemon's answer to %s is not what this version expects: %w", path, err)
+		}
+		return nil
+	}
+	p := &Problem{Status: resp.StatusCode}
+	if json.Unmarshal(body, p) != nil || p.Detail == "" {
+		p.Detail = fmt.Sprintf("the daemon answered %s with %s", path, resp.Status)
+	}
+	return p
+}
+
+// dialError says what a failed connection means.
+func (c *Client) dialError(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, c.socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: this user may not use %s", ErrForbidden, c.socket)
+	}
+	return err
+}

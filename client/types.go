@@ -1,0 +1,78 @@
+package client
+
+import "time"
+
+// Status is what a daemon is doing at one moment.
+type Status struct {
+	Version    string      `json:"version"`
+	Node       string      `json:"node"`       // name of this node
+	Since      time.Time   `json:"since"`      // when the process became ready
+	Config     string      `json:"config"`     // netbootd.toml, empty if there is none
+	Images     string      `json:"images"`     // directory of the boot files
+	Profiles   []Profile   `json:"profiles"`   // by name, broken ones too
+	Answers    string      `json:"answers"`    // one line: who would be answered with what
+	Listeners  []Listener  `json:"listeners"`  // what is bound now
+	Interfaces []Interface `json:"interfaces"` // of the host, served or not
+	Loaders    []Loader    `json:"loaders"`    // by arch, the preferred one first
+	Transfers  []Transfer  `json:"transfers"`  // in flight
+	LastReload Reload      `json:"last_reload"`
+}
+
+// A Listener is one bound socket.
+type Listener struct {
+	Service string `json:"service"` // proxydhcp, tftp, metrics, control
+	Network string `json:"network"` // udp, tcp, unix
+	Address string `json:"address"` // really bound
+}
+
+// An Interface is one network interface of the host.
+type Interface struct {
+	Name      string   `json:"name"`
+	Addresses []string `json:"addresses"` // IPv4, with prefix length
+	Served    bool     `json:"served"`
+	Why       string   `json:"why,omitempty"` // why it is not served
+}
+
+// ProfileState is how a profile stands.
+type ProfileState string
+
+// The states of a profile.
+const (
+	ProfileStarted ProfileState = "started"
+	ProfileStopped ProfileState = "stopped"
+	ProfileBroken  ProfileState = "broken" // its file has never been good
+)
+
+// A Profile is one boot profile.
+type Profile struct {
+	Name     string       `json:"name"`
+	Title    string       `json:"title,omitempty"`
+	State    ProfileState `json:"state"`
+	Match    string       `json:"match,omitempty"`    // in words; empty for an entry of the menu
+	Degraded bool         `json:"degraded"`           // something it needs is missing; see Problems
+	Problems []string     `json:"problems,omitempty"` // one line each
+}
+
+// A Loader is a boot loader found on the host.
+type Loader struct {
+	Arch string `json:"arch"`
+	Name string `json:"name"` // in the boot tree
+	Path string `json:"path"` // on the host
+}
+
+// A Transfer is one TFTP transfer in flight.
+type Transfer struct {
+	Client  string    `json:"client"` // address and port
+	File    string    `json:"file"`   // as requested
+	Profile string    `json:"profile,omitempty"`
+	Size    int64     `json:"size"`  // bytes
+	Bytes   int64     `json:"bytes"` // acknowledged so far
+	Since   time.Time `json:"since"`
+}
+
+// A Reload is how the configuration was last read.
+type Reload struct {
+	Time     time.Time `json:"time"`
+	OK       bool      `json:"ok"`                 // every file was good
+	Problems []string  `json:"problems,omitempty"` // one line each
+}
