@@ -1,0 +1,128 @@
+// Command netbootd boots diskless machines from the network: a ProxyDHCP
+// responder beside the site's DHCP server, a TFTP service, and boot profiles in
+// TOML that say which machine boots what.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"netbootd/client"
+	"netbootd/internal/config"
+	"netbootd/internal/daemon"
+)
+
+// Exit codes, the same for every command.
+const (
+	exitDone       = 0
+	exitFailed     = 1
+	exitUsage      = 2 // wrong usage, or a configuration that is broken
+	exitNotRunning = 3
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the whole program; tests call it.
+func run(args []string, stdout, stderr io.Writer) int {
+	root := newRoot(stdout, stderr)
+	root.SetArgs(args)
+	if err := root.Execute(); err != nil {
+		return report(stderr, err)
+	}
+	return exitDone
+}
+
+// newRoot builds the tree of commands.
+func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "netbootd",
+		Short: "Boot diskless machines from the network, beside the site's DHCP server",
+		Long: "netbootd answers PXE clients as a ProxyDHCP service (it leases no addresses), serves\n" +
+			"their boot files by TFTP, and takes from TOML profiles which machine boots what.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	configFile := root.PersistentFlags().String("config", "", "service settings to use instead of "+config.DefaultPath)
+	root.AddCommand(
+		newRunCommand(configFile, stderr),
+		newCheckCommand(configFile),
+		newStatusCommand(configFile),
+		newStartCommand(configFile),
+		newStopCommand(configFile),
+		newVersionCommand(),
+	)
+	for _, c := range append(root.Commands(), root) {
+		check := c.Args
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	return root
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+// exitError ends the program with a code, without another word: everything was
+// printed already.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// report prints an error for people, one line and then hints, and gives the exit
+// code that belongs to it.
+func report(stderr io.Writer, err error) int {
+	var silent exitError
+	if errors.As(err, &silent) {
+		return int(silent)
+	}
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		fmt.Fprintln(stderr, problems.String())
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "netbootd: %v\n", err)
+	if hint := hintFor(err); hint != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", hint)
+	}
+	var usage usageError
+	switch {
+	case errors.As(err, &usage), errors.Is(err, errConfig):
+		return exitUsage
+	case errors.Is(err, client.ErrNotRunning):
+		return exitNotRunning
+	}
+	return exitFailed
+}
+
+// hintFor says what to do about an error, or "".
+func hintFor(err error) string {
+	var start *daemon.StartError
+	var usage usageError
+	switch {
+	case errors.As(err, &start):
+		return start.Hint
+	case errors.As(err, &usage):
+		return "netbootd --help lists the commands, netbootd COMMAND --help tells of one"
+	case errors.Is(err, client.ErrNotRunning):
+		return "start it with netbootd run, or name the configuration it runs with: --config FILE"
+	case errors.Is(err, client.ErrForbidden):
+		return "run this as root, or as a member of the group netbootd"
+	case errors.Is(err, errConfig) && errors.Is(err, fs.ErrNotExist):
+		return "leave --config out to run with defaults"
+	}
+	return ""
+}

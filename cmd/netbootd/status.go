@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"netbootd/client"
+)
+
+// callTimeout bounds one call of the control API that does not wait for
+// transfers.
+const callTimeout = 10 * time.Second
+
+// daemonClient is a client for the daemon that runs with a configuration.
+func daemonClient(configFile string) (*client.Client, error) {
+	s, err := readService(configFile)
+	if err != nil {
+		return nil, err
+	}
+	return client.New(s.Control.Socket), nil
+}
+
+// newStatusCommand tells what the running daemon is doing.
+func newStatusCommand(configFile *string) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Tell what the running netbootd is doing",
+		Long: "Tell what the running netbootd is doing: who is answered with what, what is bound, which\n" +
+			"profiles are started and what they lack, transfers in flight. Exit code 0 also if something\n" +
+			"is degraded, 3 if netbootd is not running.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := daemonClient(*configFile)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), callTimeout)
+			defer cancel()
+			s, err := c.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), s)
+			}
+			return printStatus(cmd.OutOrStdout(), s, time.Now())
+		},
+	}
+	addJSONFlag(c, &asJSON)
+	return c
+}
+
+// printStatus writes a status for people.
+func printStatus(w io.Writer, s client.Status, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "netbootd %s on %s, up %s\n", s.Version, s.Node, now.Sub(s.Since).Round(time.Second))
+	fmt.Fprintf(t, "%s\n", s.Answers)
+	fmt.Fprintf(t, "\nconfiguration\t%s\nimages\t%s\n", orNone(s.Config), s.Images)
+	fmt.Fprintf(t, "last reload\t%s\n", reloadText(s.LastReload))
+
+	fmt.Fprint(t, "\nPROFILE\tSTATE\tFOR\tTITLE\n")
+	for _, p := range s.Profiles {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Name, stateText(p), forText(p), p.Title)
+	}
+	fmt.Fprint(t, "\nSERVICE\tLISTENS ON\n")
+	for _, l := range s.Listeners {
+		fmt.Fprintf(t, "%s\t%s\n", l.Service, l.Address)
+	}
+	fmt.Fprint(t, "\nINTERFACE\tSERVED\n")
+	for _, i := range s.Interfaces {
+		fmt.Fprintf(t, "%s\t%s\n", i.Name, servedText(i))
+	}
+	fmt.Fprint(t, "\nARCH\tBOOT LOADER\tFROM\n")
+	for _, l := range s.Loaders {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", l.Arch, l.Name, l.Path)
+	}
+	fmt.Fprintf(t, "\n%d transfers in flight\n", len(s.Transfers))
+	for _, x := range s.Transfers {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d of %d bytes\n", x.Client, x.File, x.Profile, x.Bytes, x.Size)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	return printProblems(w, s.Profiles)
+}
+
+// printProblems lists what is wrong with single profiles.
+func printProblems(w io.Writer, profiles []client.Profile) error {
+	for _, p := range profiles {
+		for _, line := range p.Problems {
+			if _, err := fmt.Fprintf(w, "\nprofile %s: %s", p.Name, line); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
+
+func reloadText(r client.Reload) string {
+	at := r.Time.Format(time.DateTime)
+	if r.OK {
+		return at + ", every file is good"
+	}
+	return fmt.Sprintf("%s, problems: %s", at, strings.Join(r.Problems, "; "))
+}
+
+func stateText(p client.Profile) string {
+	if p.Degraded {
+		return string(p.State) + ", degraded"
+	}
+	return string(p.State)
+}
+
+func forText(p client.Profile) string {
+	switch {
+	case p.Match != "":
+		return p.Match
+	case p.State == client.ProfileBroken:
+		return "?"
+	}
+	return "the menu"
+}
+
+func servedText(i client.Interface) string {
+	if i.Served {
+		return strings.Join(i.Addresses, " ")
+	}
+	return "no: " + i.Why
+}

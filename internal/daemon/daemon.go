@@ -1,0 +1,325 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"netbootd/bootmenu"
+	"netbootd/dhcpproxy"
+	"netbootd/internal/bootlog"
+	"netbootd/internal/boottree"
+	"netbootd/internal/control"
+	"netbootd/internal/images"
+	"netbootd/metrics"
+	"netbootd/tftp"
+)
+
+// A Daemon is one running netbootd.
+type Daemon struct {
+	opts     Options
+	images   *images.Store
+	links    *boottree.Links
+	tree     *boottree.Tree
+	listener *listener
+	dhcp     *dhcpproxy.Server // nil if switched off
+	control  net.Listener
+	web      net.Listener // metrics and health; nil if switched off
+	metrics  *metrics.Metrics
+	log      *bootlog.Log
+	started  StartedStore
+	failures chan error // a listener that broke down by itself
+
+	ops sync.Mutex // one start, stop or reload at a time
+
+	mu       sync.Mutex // guards what follows
+	profiles map[string]*profile
+	reload   control.Reload
+	since    time.Time // zero until everything is up
+}
+
+// Run is the life of one daemon: it binds, serves until ctx ends, then stops
+// offering, lets transfers end within the drain time, and returns nil. It returns
+// an error if it could not start, as a [*StartError] where there is something to
+// do about it, or if something that it needs broke down. When force is closed the
+// drain is cut short.
+func Run(ctx context.Context, force <-chan struct{}, o Options) error {
+	d, err := newDaemon(o)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.images.Close() }()
+	if err := d.bind(); err != nil {
+		d.unbind()
+		return explain(err)
+	}
+	return d.serve(ctx, force)
+}
+
+// newDaemon builds what needs no socket.
+func newDaemon(o Options) (*Daemon, error) {
+	store, err := images.Create(o.Settings.Images)
+	if err != nil {
+		return nil, &StartError{fmt.Errorf("images directory: %w", err), "make it, or name another with images in netbootd.toml"}
+	}
+	if err := os.MkdirAll(o.Settings.State, 0o755); err != nil {
+		return nil, errors.Join(&StartError{fmt.Errorf("state directory: %w", err), "make it, or name another with state in netbootd.toml"}, store.Close())
+	}
+	d := &Daemon{
+		opts:     o,
+		images:   store,
+		links:    &boottree.Links{},
+		started:  newStartedFile(o.Settings.State),
+		profiles: make(map[string]*profile),
+		failures: make(chan error, 1),
+	}
+	d.tree = boottree.New(boottree.Options{Images: store, Links: d.links, Neighbour: neighbour, ScriptRead: d.scriptRead})
+	d.log = bootlog.New(bootlog.Options{Logger: o.Logger, MAC: d.links.MAC})
+	d.metrics = metrics.New(o.Build, d.engineStats)
+	d.listener = &listener{options: d.tftpOptions(), drain: o.Settings.TFTP.Drain, failed: d.fail, logger: o.Logger}
+	return d, nil
+}
+
+func (d *Daemon) tftpOptions() tftp.Options {
+	s := d.opts.Settings.TFTP
+	return tftp.Options{
+		Listen:       s.Listen,
+		Opener:       opener{d.tree},
+		Report:       func(t tftp.Transfer) { d.metrics.TFTP(t); d.log.TFTP(t) },
+		Limits:       s.Limits,
+		MaxTransfers: s.MaxTransfers,
+		MaxPerClient: s.MaxPerClient,
+		Node:         d.opts.Node,
+	}
+}
+
+// bind opens every socket, so that whatever is taken is found before anything is
+// said to be ready: control first, because it tells of another netbootd; the
+// profiles, which bring the TFTP listener up; ports 67 and 4011 last, because
+// from then on machines are told to come.
+func (d *Daemon) bind() (err error) {
+	s := d.opts.Settings
+	d.tellInterfaces()
+	var access string
+	if d.control, access, err = control.ListenUnix(s.ControlSocket); err != nil {
+		return err
+	}
+	d.opts.Logger.Info("control API is up", "socket", s.ControlSocket, "access", access)
+	if s.MetricsListen != "" {
+		if d.web, err = net.Listen("tcp", s.MetricsListen); err != nil {
+			return &StartError{fmt.Errorf("metrics: %w", err), `set [metrics] listen to a free address, or to "" for none`}
+		}
+		d.opts.Logger.Info("metrics are up", "address", d.web.Addr().String())
+	}
+	if err := d.firstLoad(); err != nil {
+		return err
+	}
+	if !s.DHCP.Enabled {
+		d.opts.Logger.Info("ProxyDHCP is switched off: no machine is answered")
+		return nil
+	}
+	if err := d.requireInterface(); err != nil {
+		return err
+	}
+	d.dhcp, err = dhcpproxy.Listen(dhcpproxy.Options{
+		Node:   d.opts.Node,
+		Policy: s.Interfaces,
+		Responder: &dhcpproxy.Responder{
+			Selector:    selector{d.tree},
+			Relays:      s.DHCP.Relays,
+			IPXEClasses: s.DHCP.IPXEClasses,
+		},
+		Links:  d.links,
+		Report: func(e dhcpproxy.Event) { d.metrics.DHCP(e); d.log.DHCP(e) },
+	})
+	if err != nil {
+		return err
+	}
+	d.opts.Logger.Info("ProxyDHCP is up", "addresses", addrTexts(d.dhcp.Addrs()))
+	return nil
+}
+
+// unbind closes what bind had opened before it came to grief.
+func (d *Daemon) unbind() {
+	_ = d.listener.shutdown(context.Background()) // nothing was served yet
+	for _, ln := range []net.Listener{d.control, d.web} {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
+}
+
+// serve answers until ctx ends, and then stops in the order that loses nothing:
+// first no machine is told to come any more, then those that came get their files,
+// then the control API and the metrics, which tell of all that, go.
+func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
+	offering, stopOffering := context.WithCancel(context.Background())
+	telling, stopTelling := context.WithCancel(context.Background())
+	defer stopOffering()
+	defer stopTelling()
+	var offers, tells errgroup.Group
+	if d.dhcp != nil {
+		offers.Go(func() error { return d.watch(d.dhcp.Serve(offering)) })
+	}
+	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, control.Handler(d))) })
+	if d.web != nil {
+		tells.Go(func() error { return d.watch(control.Serve(telling, d.web, d.webHandler())) })
+	}
+	d.ready()
+	err := d.untilStopped(ctx)
+
+	stopOffering()
+	err = errors.Join(err, offers.Wait())
+	drain, cut := context.WithCancel(context.Background())
+	defer cut()
+	go func() {
+		select {
+		case <-force:
+			cut()
+		case <-drain.Done():
+		}
+	}()
+	if _, active, _ := d.listener.stats(); active > 0 {
+		d.opts.Logger.Info("letting transfers end", "transfers", active, "within", d.opts.Settings.TFTP.Drain)
+	}
+	err = errors.Join(err, d.listener.shutdown(drain))
+	stopTelling()
+	err = errors.Join(err, tells.Wait())
+	d.opts.Logger.Info("stopped")
+	return err
+}
+
+// untilStopped reloads when it is asked to, until ctx ends or something fails.
+func (d *Daemon) untilStopped(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			d.opts.Logger.Info("stopping: nothing is offered any more")
+			return nil
+		case err := <-d.failures:
+			return err
+		case <-d.opts.Reload:
+			d.reloadAll()
+		}
+	}
+}
+
+// watch reports an error of a part that should not have ended yet.
+func (d *Daemon) watch(err error) error {
+	if err != nil {
+		d.fail(err)
+	}
+	return nil
+}
+
+// fail ends the daemon with err; the first one counts.
+func (d *Daemon) fail(err error) {
+	select {
+	case d.failures <- err:
+	default:
+	}
+}
+
+// ready says that everything is up.
+func (d *Daemon) ready() {
+	d.mu.Lock()
+	d.since = time.Now()
+	started := 0
+	for _, p := range d.profiles {
+		if p.started {
+			started++
+		}
+	}
+	total := len(d.profiles)
+	d.mu.Unlock()
+	d.opts.Logger.Info("ready", "profiles", total, "started", started, "answers", d.tree.Catalog().Summary())
+}
+
+// scriptRead passes on that a machine reads its script.
+func (d *Daemon) scriptRead(mac bootmenu.MAC) {
+	if d.dhcp != nil {
+		d.dhcp.ScriptRead(mac)
+	}
+}
+
+// engineStats are read at each scrape.
+func (d *Daemon) engineStats() metrics.EngineStats {
+	up, active, resent := d.listener.stats()
+	return metrics.EngineStats{ListenerUp: up, Active: active, Retransmissions: resent}
+}
+
+// tellInterfaces says which interfaces are served, and which are not and why.
+func (d *Daemon) tellInterfaces() {
+	served, refused, err := d.interfaces()
+	if err != nil {
+		d.opts.Logger.Warn("cannot list the host's interfaces", "why", err.Error())
+	}
+	for _, in := range served {
+		d.opts.Logger.Info("serving interface", "interface", in.Name, "addresses", prefixTexts(in.Addrs))
+	}
+	for _, r := range refused {
+		d.opts.Logger.Info("not serving interface", "interface", r.Name, "why", r.Why)
+	}
+}
+
+func (d *Daemon) interfaces() (served []dhcpproxy.Interface, refused []dhcpproxy.Refusal, err error) {
+	all, err := dhcpproxy.HostInterfaces()
+	served, refused = d.opts.Settings.Interfaces.Choose(all)
+	return served, refused, err
+}
+
+// requireInterface is an error if there is no interface to serve at all.
+func (d *Daemon) requireInterface() error {
+	served, refused, err := d.interfaces()
+	if err != nil {
+		return err
+	}
+	if len(served) > 0 {
+		return nil
+	}
+	var why []string
+	names := d.opts.Settings.Interfaces.Names
+	for _, r := range refused {
+		if len(names) == 0 || r.Why != "not in the list of interfaces" {
+			why = append(why, r.Name+" is "+strings.TrimPrefix(r.Why, "is "))
+		}
+	}
+	hint := "bring one up and give it an IPv4 address (ip link set NAME up; ip address add ADDRESS/24 dev NAME)"
+	if len(names) > 0 {
+		hint += ", or name another with interfaces in netbootd.toml"
+	}
+	return &StartError{fmt.Errorf("no interface to serve: %s", strings.Join(why, ", ")), hint}
+}
+
+// selector decides with the catalog in force.
+type selector struct{ tree *boottree.Tree }
+
+// Select implements dhcpproxy.Selector.
+func (s selector) Select(m bootmenu.Machine) bootmenu.Decision { return s.tree.Catalog().Select(m) }
+
+// OptsIn implements dhcpproxy.Selector.
+func (s selector) OptsIn(vendorClass string) bool { return s.tree.Catalog().OptsIn(vendorClass) }
+
+func addrTexts(addrs []netip.AddrPort) []string {
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String()
+	}
+	return texts
+}
+
+func prefixTexts(prefixes []netip.Prefix) []string {
+	texts := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		texts[i] = p.String()
+	}
+	return texts
+}

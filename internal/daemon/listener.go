@@ -1,0 +1,159 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"netbootd/tftp"
+)
+
+// holderAlways is the holder of the TFTP listener that is no profile.
+const holderAlways = "[tftp] always"
+
+// profileHolder is the name under which a started profile holds the listener.
+func profileHolder(profile string) string { return "profile " + profile }
+
+// A listener is the TFTP service as something that is up exactly while somebody
+// holds it. It is safe for concurrent use.
+type listener struct {
+	options tftp.Options
+	drain   time.Duration
+	failed  func(error) // told if the listener breaks down by itself
+	logger  *slog.Logger
+
+	serving sync.WaitGroup // servers that are not gone yet
+
+	mu       sync.Mutex // guards what follows; binding a port is done under it
+	holders  map[string]bool
+	server   *tftp.Server // nil while down
+	draining map[*tftp.Server]bool
+	resent   int64 // retransmissions of servers that are gone
+}
+
+// hold brings the listener up if it is not, and returns after it is bound. An
+// error means that the holder does not hold it.
+func (l *listener) hold(holder string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.server == nil {
+		server, err := tftp.Listen(l.options)
+		if err != nil {
+			return err
+		}
+		l.server = server
+		l.serving.Go(func() {
+			if err := server.Serve(context.Background()); err != nil {
+				l.failed(err)
+			}
+		})
+		l.logger.Info("TFTP is up", "addresses", addrTexts(server.Addrs()), "for", holder)
+	}
+	if l.holders == nil {
+		l.holders = make(map[string]bool)
+	}
+	l.holders[holder] = true
+	return nil
+}
+
+// release takes a holder away. With the last one the port is given back at once,
+// and transfers are let end within the drain time or until ctx ends, whichever is
+// first; release returns after that. Meanwhile the listener may come up again.
+func (l *listener) release(ctx context.Context, holder string) error {
+	l.mu.Lock()
+	delete(l.holders, holder)
+	server := l.server
+	if len(l.holders) > 0 || server == nil {
+		l.mu.Unlock()
+		return nil
+	}
+	server.StopListening()
+	l.server = nil
+	if l.draining == nil {
+		l.draining = make(map[*tftp.Server]bool)
+	}
+	l.draining[server] = true
+	l.mu.Unlock()
+	l.logger.Info("TFTP is down: nobody holds it", "transfers", server.Stats().Active)
+	return l.drained(ctx, server)
+}
+
+// drained waits for the end of a server. Transfers that had to be cut are no
+// error: each is reported by itself.
+func (l *listener) drained(ctx context.Context, server *tftp.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, l.drain)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.draining[server] {
+		l.resent += server.Stats().Retransmissions
+		delete(l.draining, server)
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// shutdown takes all holders away, and returns when every server is gone.
+func (l *listener) shutdown(ctx context.Context) error {
+	l.mu.Lock()
+	clear(l.holders)
+	others := slices.Collect(maps.Keys(l.draining))
+	l.mu.Unlock()
+	err := l.release(ctx, "")
+	for _, server := range others {
+		err = errors.Join(err, l.drained(ctx, server))
+	}
+	l.serving.Wait()
+	return err
+}
+
+// addrs are the addresses really bound; none while it is down.
+func (l *listener) addrs() []netip.AddrPort {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.server == nil {
+		return nil
+	}
+	return l.server.Addrs()
+}
+
+// servers are those that have transfers, whether they still listen or not.
+func (l *listener) servers() (all []*tftp.Server, up bool, resent int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all = slices.Collect(maps.Keys(l.draining))
+	if l.server != nil {
+		all = append(all, l.server)
+	}
+	return all, l.server != nil, l.resent
+}
+
+// stats are the numbers of the engine since the process started.
+func (l *listener) stats() (up bool, active int, resent int64) {
+	all, up, resent := l.servers()
+	for _, server := range all {
+		s := server.Stats()
+		active += s.Active
+		resent += s.Retransmissions
+	}
+	return up, active, resent
+}
+
+// transfers are those in flight, the oldest first.
+func (l *listener) transfers() []tftp.Progress {
+	all, _, _ := l.servers()
+	var list []tftp.Progress
+	for _, server := range all {
+		list = append(list, server.Transfers()...)
+	}
+	slices.SortFunc(list, func(a, b tftp.Progress) int { return a.Since.Compare(b.Since) })
+	return list
+}

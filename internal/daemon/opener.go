@@ -1,0 +1,29 @@
+package daemon
+
+import (
+	"context"
+
+	"netbootd/internal/boottree"
+	"netbootd/tftp"
+)
+
+// opener gives the TFTP server the files of the boot tree.
+type opener struct{ tree *boottree.Tree }
+
+// Open implements tftp.Opener.
+func (o opener) Open(_ context.Context, r tftp.OpenRequest) (tftp.File, error) {
+	f, err := o.tree.Open(r.Client.Addr(), r.Name)
+	if err != nil {
+		return nil, err
+	}
+	return served{f}, nil
+}
+
+// served is a file of the tree as the TFTP server wants it.
+type served struct{ *boottree.File }
+
+// Limits sets none beyond the server's.
+func (served) Limits() tftp.Limits { return tftp.Limits{} }
+
+// Label is the profile of the machine that asked.
+func (s served) Label() string { return s.Profile }

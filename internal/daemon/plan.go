@@ -1,0 +1,64 @@
+package daemon
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"netbootd/bootmenu"
+	"netbootd/dhcpproxy"
+	"netbootd/metrics"
+	"netbootd/tftp"
+)
+
+// Settings are the service's own settings. Except for the loaders' directories
+// they hold for the life of the process.
+type Settings struct {
+	Interfaces dhcpproxy.Policy
+	DHCP       DHCPSettings
+	TFTP       TFTPSettings
+
+	Images        string   // directory of the boot files; made if missing
+	State         string   // directory of what must survive a restart; made if missing
+	LoaderDirs    []string // searched for boot loaders
+	MetricsListen string   // host:port; empty: no metrics
+	ControlSocket string   // path of the control API's unix socket
+}
+
+// DHCPSettings are those of the ProxyDHCP service.
+type DHCPSettings struct {
+	Enabled     bool
+	Relays      []netip.Prefix // relays that are answered
+	IPXEClasses []string       // user classes that iPXE builds announce
+}
+
+// TFTPSettings are those of the TFTP service.
+type TFTPSettings struct {
+	Listen       string        // host:port or :port
+	Always       bool          // up also while no profile is started
+	Limits       tftp.Limits   //
+	MaxTransfers int           // at once, in all
+	MaxPerClient int           // at once, per client address
+	Drain        time.Duration // how long transfers may go on once the listener stops
+}
+
+// A Plan is what is to be served.
+type Plan struct {
+	Profiles []*bootmenu.Profile // those whose files are good
+	Broken   map[string][]string // profiles whose files are not: the problems, a line each
+}
+
+// Options are the parts of a daemon.
+type Options struct {
+	Settings Settings
+	// Load reads the configuration anew. An error means that netbootd.toml is
+	// broken, and changes nothing.
+	Load   func() (Settings, Plan, error)
+	Reload <-chan struct{} // each value asks for a reload
+	Logger *slog.Logger
+	Build  metrics.Build
+	Config string // path of netbootd.toml, for people; empty if there is none
+	Node   string // name of this node, for events
+
+	ProfilesDir string // where profiles are read from, for people
+}

@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"netbootd/dhcpproxy"
+	"netbootd/internal/control"
+)
+
+// Status implements control.Daemon. It looks at the files of each profile, so
+// that what it says of them is true now.
+func (d *Daemon) Status() control.Status {
+	d.mu.Lock()
+	s := control.Status{
+		Version:    d.opts.Build.Version,
+		Node:       d.opts.Node,
+		Since:      d.since,
+		Config:     d.opts.Config,
+		Images:     d.images.Dir(),
+		LastReload: d.reload,
+	}
+	profiles := maps.Clone(d.profiles)
+	started := make(map[string]bool)
+	for name, p := range profiles {
+		started[name] = p.started
+	}
+	d.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(profiles)) {
+		s.Profiles = append(s.Profiles, d.profileStatus(name, profiles[name], started[name]))
+	}
+	s.Answers = d.tree.Catalog().Summary()
+	s.Listeners = d.listenerStatus()
+	s.Interfaces = d.interfaceStatus()
+	for _, l := range d.tree.Loaders().All() {
+		s.Loaders = append(s.Loaders, control.Loader{Arch: l.Arch.String(), Name: l.TreeName(), Path: l.Path})
+	}
+	for _, t := range d.listener.transfers() {
+		s.Transfers = append(s.Transfers, control.Transfer{
+			Client: t.Client.String(), File: t.File, Profile: t.Label, Size: t.Size, Bytes: t.Bytes, Since: t.Since,
+		})
+	}
+	return s
+}
+
+// profileStatus is how one profile stands.
+func (d *Daemon) profileStatus(name string, p *profile, started bool) control.Profile {
+	s := control.Profile{Name: name, State: control.Stopped, Problems: slices.Clone(p.problems)}
+	if started {
+		s.State = control.Started
+	}
+	if p.Profile == nil {
+		s.State = control.Broken
+		return s
+	}
+	s.Title = p.Title
+	if p.Match != nil {
+		s.Match = p.Match.String()
+	}
+	for _, f := range d.tree.Verify(p.Profile) {
+		s.Degraded = true
+		s.Problems = append(s.Problems, f.Text)
+	}
+	return s
+}
+
+// listenerStatus is what is bound now.
+func (d *Daemon) listenerStatus() []control.Listener {
+	var list []control.Listener
+	if d.dhcp != nil {
+		for _, a := range d.dhcp.Addrs() {
+			list = append(list, control.Listener{Service: "proxydhcp", Network: "udp", Address: a.String()})
+		}
+	}
+	for _, a := range d.listener.addrs() {
+		list = append(list, control.Listener{Service: "tftp", Network: "udp", Address: a.String()})
+	}
+	if d.web != nil {
+		list = append(list, control.Listener{Service: "metrics", Network: "tcp", Address: d.web.Addr().String()})
+	}
+	return append(list, control.Listener{Service: "control", Network: "unix", Address: d.opts.Settings.ControlSocket})
+}
+
+// interfaceStatus is the host's interfaces, served ones first.
+func (d *Daemon) interfaceStatus() []control.Interface {
+	served, refused, err := d.interfaces()
+	if err != nil {
+		return nil // the kernel did not tell; there is nothing to show
+	}
+	var list []control.Interface
+	for _, in := range served {
+		list = append(list, control.Interface{Name: in.Name, Addresses: prefixTexts(in.Addrs), Served: true})
+	}
+	slices.SortFunc(refused, func(a, b dhcpproxy.Refusal) int { return cmp.Compare(a.Name, b.Name) })
+	for _, r := range refused {
+		list = append(list, control.Interface{Name: r.Name, Why: r.Why})
+	}
+	return list
+}
