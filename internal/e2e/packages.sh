@@ -1,0 +1,89 @@
+#!/bin/sh
+# Installs the Debian packages that the demo or the tests need and that are
+# missing; says nothing when nothing is.
+#
+#   packages.sh demo    what the virtual network and its PC need
+#   packages.sh test    the same, TFTP clients, and Prometheus
+#
+# Nothing in these lists starts a service. Prometheus would, so it is only
+# unpacked, below build/pkg of the repository.
+set -eu
+
+common="qemu-system-x86 seabios ipxe ipxe-qemu ovmf dnsmasq-base iproute2 debian-installer-12-netboot-amd64"
+clients="tftp-hpa atftp curl busybox-static"
+
+usage() {
+	echo "usage: $0 demo|test" >&2
+	exit 2
+}
+
+# quietly COMMAND... shows the command's output only if it goes wrong.
+quietly() {
+	out=$("$@" 2>&1) || {
+		status=$?
+		printf '%s\n' "$out" >&2
+		echo "packages.sh: $* ended with exit code $status" >&2
+		exit 1
+	}
+}
+
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		echo "packages.sh: installing packages needs root and there is no sudo; as root run: apt-get install --no-install-recommends$missing" >&2
+		exit 1
+	fi
+}
+
+install_missing() {
+	missing=
+	for p in "$@"; do
+		status=$(dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null || true)
+		case $status in
+		ii*) ;;
+		*) missing="$missing $p" ;;
+		esac
+	done
+	[ -n "$missing" ] || return 0
+	echo "installing:$missing"
+	quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
+	# shellcheck disable=SC2086 # a list of words
+	quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+}
+
+# unpack_prometheus puts prometheus and promtool into build/pkg/prometheus. The
+# directory appears complete or not at all.
+unpack_prometheus() {
+	pkg=$(cd "$(dirname "$0")/../.." && pwd)/build/pkg
+	[ ! -x "$pkg/prometheus/usr/bin/promtool" ] || return 0
+	echo "unpacking: prometheus (into build/pkg, not installed)"
+	mkdir -p "$pkg"
+	work=$(mktemp -d "$pkg/unpack.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	trap 'exit 1' HUP INT TERM
+	cd "$work"
+	# A machine that has never fetched the package lists has none to look in.
+	apt-cache policy prometheus | grep -q 'Candidate: [0-9]' || quietly as_root apt-get update -q
+	# The sandbox user _apt cannot write here.
+	quietly apt-get download -q -o APT::Sandbox::User=root prometheus
+	quietly dpkg -x ./prometheus_*.deb prometheus
+	rm -rf "$pkg/prometheus"
+	mv prometheus "$pkg/prometheus"
+}
+
+[ $# -eq 1 ] || usage
+case $1 in
+demo)
+	# shellcheck disable=SC2086 # lists of words
+	install_missing $common
+	;;
+test)
+	# shellcheck disable=SC2086
+	install_missing $common $clients
+	unpack_prometheus
+	;;
+*) usage ;;
+esac
