@@ -1,0 +1,80 @@
+# netbootd's commands. "make help" lists them.
+
+# The release, and the source it is built from. A source tree without its history
+# says so.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+REVISION ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
+
+GO       ?= go
+FIRMWARE ?= bios
+PREFIX   ?= /usr/local
+FUZZTIME ?= 30s
+
+# The virtual network needs root; everything is built as the user who calls.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.DEFAULT_GOAL := build
+
+.PHONY: help
+help: ## list these commands
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
+
+.PHONY: build
+build: ## build the static binary build/netbootd for this machine
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/netbootd ./cmd/netbootd
+
+.PHONY: release
+release: ## build static binaries for linux/amd64 and linux/arm64
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/netbootd-linux-amd64 ./cmd/netbootd
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/netbootd-linux-arm64 ./cmd/netbootd
+
+.PHONY: demo
+demo: build ## boot a virtual PC through netbootd on a virtual network (FIRMWARE=bios or uefi)
+	@sh internal/e2e/packages.sh demo
+	@CGO_ENABLED=0 $(GO) build -o build/demo ./internal/e2e/demo
+	@$(SUDO) env NETBOOTD_BIN=build/netbootd build/demo -firmware $(FIRMWARE)
+
+.PHONY: test
+test: unit e2e ## run every test: unit tests with the race detector, then real firmware
+
+.PHONY: unit
+unit: release ## run the unit tests with the race detector
+	$(GO) vet ./...
+	$(GO) test -race $$($(GO) list ./... | grep -v '^netbootd/internal/e2e$$')
+
+.PHONY: e2e
+e2e: build ## run the tests with real firmware, TFTP clients and Prometheus (needs root)
+	@sh internal/e2e/packages.sh test
+	CGO_ENABLED=0 $(GO) test -c -o build/e2e.test ./internal/e2e
+	cd internal/e2e && $(SUDO) env CI=$(CI) NETBOOTD_E2E=1 NETBOOTD_BIN=../../build/netbootd ../../build/e2e.test -test.v=test2json -test.timeout 12m -test.parallel 2
+
+.PHONY: lint
+lint: ## check format, vet and staticcheck with every check
+	@unformatted=$$(gofmt -s -l .); if [ -n "$$unformatted" ]; then echo "gofmt -s would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./tftp/... ./client/...
+	GOOS=windows $(GO) vet ./tftp/... ./client/...
+	$(GO) tool -modfile=tools/go.mod staticcheck -checks all ./...
+	$(GO) mod tidy -diff
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## run the benchmarks of single functions
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: install
+install: build ## install the binary and the unit file below PREFIX
+	install -D -m 0755 build/netbootd $(DESTDIR)$(PREFIX)/sbin/netbootd
+	install -D -m 0644 examples/netbootd.service $(DESTDIR)/etc/systemd/system/netbootd.service
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build
