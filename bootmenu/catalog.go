@@ -163,7 +163,7 @@ func MenuEntry(name string) (profile string, ok bool) {
 // that is neither PXEClient nor HTTPClient, and so asks to answer it.
 func (c *Catalog) OptsIn(vendorClass string) bool {
 	return slices.ContainsFunc(c.matched, func(p *Profile) bool {
-		return slices.ContainsFunc(p.Match.VendorClass, func(v Pattern) bool { return v.matches(vendorClass) })
+		return slices.ContainsFunc(p.Match.VendorClass, func(v Pattern) bool { return v.Matches(vendorClass) })
 	})
 }
 

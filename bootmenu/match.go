@@ -54,8 +54,10 @@ func ParseMACPattern(s string) (Pattern, error) {
 // String is the pattern as it is compared: in lower case.
 func (p Pattern) String() string { return p.text }
 
-// matches compares without backtracking over more than one star at a time.
-func (p Pattern) matches(s string) bool {
+// Matches tells whether s is what the pattern says. An empty s never is: what a
+// machine did not tell matches nothing. The time it takes grows with the length of
+// the two, not with their product to the power of the stars.
+func (p Pattern) Matches(s string) bool {
 	if s == "" {
 		return false
 	}
@@ -112,7 +114,7 @@ func best(patterns []Pattern, values ...string) (n int, ok bool) {
 		return 0, true
 	}
 	for _, p := range patterns {
-		if slices.ContainsFunc(values, p.matches) {
+		if slices.ContainsFunc(values, p.Matches) {
 			n, ok = max(n, p.literal()), true
 		}
 	}

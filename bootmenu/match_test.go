@@ -59,7 +59,7 @@ func TestPatternStarsStandForAnyRun(t *testing.T) {
 		{"*", "", false}, // what was not told does not match
 		{"u-boot*", "U-Boot.armv8", true},
 	} {
-		if got := pattern(t, c.pattern)[0].matches(c.text); got != c.want {
+		if got := pattern(t, c.pattern)[0].Matches(c.text); got != c.want {
 			t.Errorf("%q matches %q: %v, want %v", c.pattern, c.text, got, c.want)
 		}
 	}
@@ -78,7 +78,7 @@ func TestMACPatternsAreBeginnings(t *testing.T) {
 		"52:54:01":          false,
 		"d0:39:72:*":        false,
 	} {
-		if got := macs(t, in)[0].matches(m); got != want {
+		if got := macs(t, in)[0].Matches(m); got != want {
 			t.Errorf("%q matches: %v, want %v", in, got, want)
 		}
 	}
