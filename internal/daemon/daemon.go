@@ -107,7 +107,9 @@ func (d *Daemon) tftpOptions() tftp.Options {
 // from then on machines are told to come.
 func (d *Daemon) bind() (err error) {
 	s := d.opts.Settings
-	d.tellInterfaces()
+	if s.DHCP.Enabled {
+		d.tellInterfaces()
+	}
 	var access string
 	if d.control, access, err = control.ListenUnix(s.ControlSocket); err != nil {
 		return err
@@ -123,7 +125,6 @@ func (d *Daemon) bind() (err error) {
 		return err
 	}
 	if !s.DHCP.Enabled {
-		d.opts.Logger.Info("ProxyDHCP is switched off: no machine is answered")
 		return nil
 	}
 	if err := d.requireInterface(); err != nil {
@@ -240,7 +241,15 @@ func (d *Daemon) ready() {
 	}
 	total := len(d.profiles)
 	d.mu.Unlock()
-	d.opts.Logger.Info("ready", "profiles", total, "started", started, "answers", d.tree.Catalog().Summary())
+	d.opts.Logger.Info("ready", "profiles", total, "started", started, "answers", d.answers())
+}
+
+// answers says in one line who would be answered with what.
+func (d *Daemon) answers() string {
+	if !d.opts.Settings.DHCP.Enabled {
+		return "ProxyDHCP is switched off: no machine is answered"
+	}
+	return d.tree.Catalog().Summary()
 }
 
 // scriptRead passes on that a machine reads its script.

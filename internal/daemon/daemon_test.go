@@ -188,7 +188,7 @@ func TestRunServesUntilItIsStopped(t *testing.T) {
 	if p := stateOf(t, s, "board"); p.State != client.ProfileStarted || p.Degraded {
 		t.Errorf("profile %+v", p)
 	}
-	if s.Version != "test" || s.Node != "n1" || s.Since.IsZero() || !s.LastReload.OK || s.Answers != "every PXE client gets board; nobody else is answered" {
+	if s.Version != "test" || s.Node != "n1" || s.Since.IsZero() || !s.LastReload.OK || s.Answers != "ProxyDHCP is switched off: no machine is answered" {
 		t.Errorf("status %+v", s)
 	}
 	server := netip.MustParseAddrPort(listenerOf(s, "tftp"))

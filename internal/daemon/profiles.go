@@ -68,7 +68,7 @@ func (d *Daemon) reloadAll() {
 		problems = append(problems, explain(err).Error())
 	}
 	d.noteReload(problems)
-	d.opts.Logger.Info("reloaded", "problems", len(problems), "answers", d.tree.Catalog().Summary())
+	d.opts.Logger.Info("reloaded", "problems", len(problems), "answers", d.answers())
 }
 
 // restartSettings are the settings without those that a reload changes.

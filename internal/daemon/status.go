@@ -30,7 +30,7 @@ func (d *Daemon) Status() control.Status {
 	for _, name := range slices.Sorted(maps.Keys(profiles)) {
 		s.Profiles = append(s.Profiles, d.profileStatus(name, profiles[name], started[name]))
 	}
-	s.Answers = d.tree.Catalog().Summary()
+	s.Answers = d.answers()
 	s.Listeners = d.listenerStatus()
 	s.Interfaces = d.interfaceStatus()
 	for _, l := range d.tree.Loaders().All() {

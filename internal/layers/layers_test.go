@@ -1,0 +1,144 @@
+package layers
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "netbootd"
+
+// arrows say which packages of ours a package may import, in its code and in its
+// tests. A package that is not listed may not exist: drawing it here, and in
+// docs/architecture.md, is part of adding it.
+var arrows = map[string][]string{
+	"bootmenu":  {},
+	"tftp":      {},
+	"client":    {},
+	"dhcpproxy": {"bootmenu"},
+	"metrics":   {"bootmenu", "dhcpproxy", "tftp"},
+
+	"internal/images":   {},
+	"internal/loaders":  {"bootmenu"},
+	"internal/boottree": {"bootmenu", "internal/images", "internal/loaders"},
+	"internal/bootlog":  {"bootmenu", "dhcpproxy", "tftp"},
+	"internal/config":   {"bootmenu", "dhcpproxy", "tftp"},
+	"internal/control":  {"client"},
+	"internal/daemon": {
+		"bootmenu", "dhcpproxy", "tftp", "metrics",
+		"internal/bootlog", "internal/boottree", "internal/control", "internal/images", "internal/loaders",
+	},
+
+	"cmd/netbootd": {
+		"bootmenu", "client", "dhcpproxy", "metrics",
+		"internal/boottree", "internal/config", "internal/daemon", "internal/images", "internal/loaders",
+	},
+
+	// What is not part of the program.
+	"tftp/tftptest":     {"tftp"},
+	"internal/layers":   {},
+	"internal/e2e":      {"internal/e2e/lab"},
+	"internal/e2e/lab":  {},
+	"internal/e2e/demo": {"internal/e2e/lab"},
+}
+
+// testArrows are what tests may import besides.
+var testArrows = map[string][]string{
+	"tftp":            {"tftp", "tftp/tftptest"},
+	"client":          {"internal/control"},
+	"internal/daemon": {"client", "tftp/tftptest"},
+}
+
+// only says which packages may import a library, and no others: so its types
+// cannot leak through the house.
+var only = map[string][]string{
+	"github.com/insomniacslk/dhcp":        {"dhcpproxy", "internal/e2e"},
+	"github.com/pelletier/go-toml":        {"internal/config"},
+	"github.com/prometheus/client_golang": {"metrics"},
+	"github.com/prometheus/procfs":        {"internal/daemon"},
+	"github.com/spf13/cobra":              {"cmd/netbootd"},
+	"github.com/vishvananda/netlink":      {"internal/daemon"},
+	"github.com/lmittmann/tint":           {"cmd/netbootd"},
+	"github.com/pin/tftp":                 {"tftp"},
+	"github.com/rogpeppe/go-internal":     {"cmd/netbootd"},
+	"log/slog":                            {"cmd/netbootd", "internal/bootlog", "internal/config", "internal/daemon"},
+}
+
+// A listed package is what "go list" tells of one.
+type listed struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+// list asks the go command for the packages of the module.
+func list(t *testing.T) (packages []listed) {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", module+"/...")
+	cmd.Env = append(cmd.Environ(), "GOOS=linux", "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+func TestArrowsAreAsDrawn(t *testing.T) {
+	t.Parallel()
+	seen := make(map[string]bool)
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		seen[name] = true
+		allowed, known := arrows[name]
+		if !known {
+			t.Errorf("package %s is not in the picture", name)
+			continue
+		}
+		check(t, name, p.Imports, allowed)
+		check(t, name+" (tests)", append(p.TestImports, p.XTestImports...), append(slices.Clone(allowed), testArrows[name]...))
+	}
+	for name := range arrows {
+		if !seen[name] {
+			t.Errorf("package %s is in the picture and does not exist", name)
+		}
+	}
+}
+
+// check compares the imports of ours with those allowed.
+func check(t *testing.T, name string, imports, allowed []string) {
+	t.Helper()
+	for _, i := range imports {
+		ours, ok := strings.CutPrefix(i, module+"/")
+		if ok && !slices.Contains(allowed, ours) {
+			t.Errorf("%s imports %s, which is no arrow of the picture", name, ours)
+		}
+	}
+}
+
+func TestLibrariesStayInTheirRooms(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, module+"/")
+		for _, i := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			for library, rooms := range only {
+				if i != library && !strings.HasPrefix(i, library+"/") {
+					continue
+				}
+				if !slices.ContainsFunc(rooms, func(r string) bool { return name == r }) {
+					t.Errorf("%s imports %s, which only %s may", name, i, strings.Join(rooms, ", "))
+				}
+			}
+		}
+	}
+}
