@@ -1,0 +1,175 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"netbootd/client"
+	"netbootd/internal/control"
+)
+
+// A memoryDaemon is a daemon with one profile.
+type memoryDaemon struct{ up bool }
+
+func (d *memoryDaemon) profile() client.Profile {
+	state := client.ProfileStopped
+	if d.up {
+		state = client.ProfileStarted
+	}
+	return client.Profile{Name: "board", State: state}
+}
+
+func (d *memoryDaemon) Status() client.Status {
+	return client.Status{Version: "1", Profiles: []client.Profile{d.profile()}}
+}
+
+func (d *memoryDaemon) StartProfile(_ context.Context, name string) (client.Profile, error) {
+	return d.turn(name, true)
+}
+
+func (d *memoryDaemon) StopProfile(_ context.Context, name string) (client.Profile, error) {
+	return d.turn(name, false)
+}
+
+func (d *memoryDaemon) turn(name string, up bool) (client.Profile, error) {
+	switch name {
+	case "board":
+		d.up = up
+		return d.profile(), nil
+	case "busy":
+		return client.Profile{}, control.Conflict("the port is taken")
+	case "odd/name ?":
+		return client.Profile{}, errors.New("odd indeed")
+	}
+	return client.Profile{}, control.NotFound(fmt.Sprintf("there is no profile %q", name))
+}
+
+// newClient serves d on a unix socket and returns a client for it.
+func newClient(t *testing.T, d control.Daemon) *client.Client {
+	t.Helper()
+	socket := filepath.Join(t.TempDir(), "run", "control.sock")
+	ln, access, err := control.ListenUnix(socket)
+	if err != nil || access == "" {
+		t.Fatal(access, err)
+	}
+	if info, err := os.Stat(socket); err != nil || info.Mode().Perm()&0o007 != 0 {
+		t.Errorf("mode %v, %v, want nothing for others", info.Mode(), err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	served := make(chan error, 1)
+	go func() { served <- control.Serve(ctx, ln, control.Handler(d)) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return client.New(socket)
+}
+
+func TestCallsReachTheDaemon(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, &memoryDaemon{})
+	ctx := t.Context()
+	if p, err := c.StartProfile(ctx, "board"); err != nil || p.State != client.ProfileStarted {
+		t.Errorf("start: %+v, %v", p, err)
+	}
+	s, err := c.Status(ctx)
+	if diff := cmp.Diff(client.Status{Version: "1", Profiles: []client.Profile{{Name: "board", State: client.ProfileStarted}}}, s); diff != "" || err != nil {
+		t.Errorf("status %v (-want +got):\n%s", err, diff)
+	}
+	if p, err := c.StopProfile(ctx, "board"); err != nil || p.State != client.ProfileStopped {
+		t.Errorf("stop: %+v, %v", p, err)
+	}
+}
+
+func TestErrorsKeepTheirMeaning(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, &memoryDaemon{})
+	for name, c := range map[string]struct {
+		err  error
+		is   error
+		text string
+	}{
+		"unknown":                    {second(c.StartProfile(t.Context(), "nobody")), client.ErrNotFound, `there is no profile "nobody"`},
+		"conflict":                   {second(c.StopProfile(t.Context(), "busy")), client.ErrConflict, "the port is taken"},
+		"a name that needs escaping": {second(c.StartProfile(t.Context(), "odd/name ?")), nil, "odd indeed"},
+		"not running":                {second(client.New(filepath.Join(t.TempDir(), "s")).Status(t.Context())), client.ErrNotRunning, ""},
+	} {
+		if c.err == nil || c.is != nil && !errors.Is(c.err, c.is) || c.text != "" && c.err.Error() != c.text {
+			t.Errorf("%s: got %v", name, c.err)
+		}
+	}
+}
+
+// second is the error of two results.
+func second[T any](_ T, err error) error { return err }
+
+func TestAStaleSocketIsReplacedAndALiveOneIsNot(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "control.sock")
+	first, _, err := control.ListenUnix(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := control.ListenUnix(socket); !errors.Is(err, control.ErrRunning) {
+		t.Errorf("a live socket: %v, want ErrRunning", err)
+	}
+	_ = first.Close()
+	// What a daemon leaves behind that was killed: a socket that nobody listens on.
+	stale, _, err := control.ListenUnix(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, ok := stale.(interface{ SetUnlinkOnClose(bool) }); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	_ = stale.Close()
+	if _, err := client.New(socket).Status(t.Context()); !errors.Is(err, client.ErrNotRunning) {
+		t.Errorf("a stale socket: %v, want ErrNotRunning", err)
+	}
+	again, _, err := control.ListenUnix(socket)
+	if err != nil {
+		t.Errorf("a stale socket was not replaced: %v", err)
+	} else {
+		_ = again.Close()
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := control.ListenUnix(file); err == nil {
+		t.Error("a file was taken for a stale socket")
+	}
+	if b, err := os.ReadFile(file); err != nil || string(b) != "mine" {
+		t.Errorf("the file was touched: %q, %v", b, err)
+	}
+}
+
+func TestAPIAnswersWithProblems(t *testing.T) {
+	t.Parallel()
+	h := control.Handler(&memoryDaemon{})
+	for _, c := range []struct {
+		method, path string
+		status       int
+		body         string
+	}{
+		{"GET", "/v1/nothing", http.StatusNotFound, `{"status":404,"code":"not_found","detail":"the API has no GET /v1/nothing"}` + "\n"},
+		{"POST", "/v1/profiles/nobody/start", http.StatusNotFound, `{"status":404,"code":"not_found","detail":"there is no profile \"nobody\""}` + "\n"},
+		{"POST", "/v1/profiles/busy/stop", http.StatusConflict, `{"status":409,"code":"conflict","detail":"the port is taken"}` + "\n"},
+	} {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequest(c.method, c.path, http.NoBody))
+		if rec.Code != c.status || rec.Body.String() != c.body || rec.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s: %d %s %s", c.method, c.path, rec.Code, rec.Header().Get("Content-Type"), rec.Body)
+		}
+	}
+}
