@@ -3,6 +3,8 @@ package metrics
 import (
 	"net/http/httptest"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,5 +95,31 @@ func TestEverySeriesIsDocumented(t *testing.T) {
 		if !strings.Contains(string(doc), row) {
 			t.Errorf("docs/metrics.md lacks the row\n%s", row)
 		}
+	}
+}
+
+// reasonConstant is the declaration of a reason for silence.
+var reasonConstant = regexp.MustCompile(`Reason\w+ +(?:bootmenu\.)?Reason = "(\w+)"`)
+
+func TestEveryReasonForSilenceIsDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reasons []string
+	for _, file := range []string{"../bootmenu/catalog.go", "../dhcpproxy/answer.go"} {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range reasonConstant.FindAllStringSubmatch(string(src), -1) {
+			reasons = append(reasons, m[1])
+		}
+	}
+	slices.Sort(reasons)
+	row := "| `outcome` | answered, or why not: " + strings.Join(reasons, ", ") + " |"
+	if !strings.Contains(string(doc), row) {
+		t.Errorf("docs/metrics.md lacks the row\n%s", row)
 	}
 }

@@ -123,6 +123,8 @@ func hintFor(err error) string {
 		return "run this as root, or as a member of the group netbootd"
 	case errors.Is(err, errConfig) && errors.Is(err, fs.ErrNotExist):
 		return "leave --config out to run with defaults"
+	case errors.Is(err, errConfig) && errors.Is(err, fs.ErrPermission):
+		return "run this as a user who may read that file"
 	}
 	return ""
 }

@@ -26,7 +26,9 @@ type server struct {
 	dir    string // holds everything below
 	images string
 	config string
-	proc   *lab.Process
+	// program is the command line that runs netbootd, without its arguments.
+	program []string
+	proc    *lab.Process
 }
 
 // newServer writes a configuration and the given profiles, by name.
@@ -44,6 +46,8 @@ func newServer(t *testing.T, n *lab.Network, profiles map[string]string) *server
 		dir:    dir,
 		images: filepath.Join(dir, "images"),
 		config: filepath.Join(dir, "netbootd.toml"),
+
+		program: []string{netbootd},
 	}
 	for _, d := range []string{"images", "profiles.d"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
@@ -104,7 +108,8 @@ func (s *server) waitReady(ctx context.Context) error {
 // launch runs netbootd. What it logged is shown if the test fails.
 func (s *server) launch(t *testing.T) {
 	t.Helper()
-	p, err := s.net.Start(lab.BootPlace, netbootd, "run", "--config", s.config)
+	args := append(s.program[1:len(s.program):len(s.program)], "run", "--config", s.config)
+	p, err := s.net.Start(lab.BootPlace, s.program[0], args...)
 	if err != nil {
 		t.Fatal(err)
 	}

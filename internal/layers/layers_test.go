@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const module = "netbootd"
@@ -106,7 +110,7 @@ func TestArrowsAreAsDrawn(t *testing.T) {
 			continue
 		}
 		check(t, name, p.Imports, allowed)
-		check(t, name+" (tests)", append(p.TestImports, p.XTestImports...), append(slices.Clone(allowed), testArrows[name]...))
+		check(t, name+" (tests)", append(p.TestImports, p.XTestImports...), append(slices.Clone(allowed), append(testArrows[name], name)...))
 	}
 	for name := range arrows {
 		if !seen[name] {
@@ -140,5 +144,31 @@ func TestLibrariesStayInTheirRooms(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// directDependency is a line of go.mod that requires a module, and not only
+// because another one does.
+var directDependency = regexp.MustCompile(`(?m)^\t(\S+) v\S+$`)
+
+// documented is a row of the tables in docs/dependencies.md.
+var documented = regexp.MustCompile("(?m)^\\| `(\\S+)` \\| \\S")
+
+func TestDependenciesHaveTheirReason(t *testing.T) {
+	t.Parallel()
+	found := func(file string, re *regexp.Regexp) (names []string) {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range re.FindAllStringSubmatch(string(b), -1) {
+			names = append(names, m[1])
+		}
+		slices.Sort(names)
+		return names
+	}
+	required := found("../../go.mod", directDependency)
+	if diff := cmp.Diff(required, found("../../docs/dependencies.md", documented)); diff != "" || len(required) == 0 {
+		t.Error("docs/dependencies.md against go.mod (-required +documented):\n", diff)
 	}
 }

@@ -144,7 +144,7 @@ func settle() error {
 			return fmt.Errorf("mount on %s in the lab: %w (%w)", m.target, err, ErrNotPermitted)
 		}
 	}
-	if err := os.Mkdir("/run/tmp", 0o700); err != nil {
+	if err := os.Mkdir("/run/tmp", 0o711); err != nil {
 		return err
 	}
 	if err := os.Setenv("TMPDIR", "/run/tmp"); err != nil {
