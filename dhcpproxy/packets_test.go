@@ -38,7 +38,6 @@ func readHex(t testing.TB, name string) []byte {
 type request struct {
 	messageType byte
 	options     []byte // besides option 53
-	source      string // address and port
 	ciaddr      [4]byte
 	giaddr      [4]byte
 	flags       byte

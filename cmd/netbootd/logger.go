@@ -25,7 +25,7 @@ func newLogger(w io.Writer, l config.Log) *slog.Logger {
 	case l.Format == config.LogJSON:
 		return slog.New(slog.NewJSONHandler(w, o))
 	case l.Format == config.LogAuto && terminal:
-		return slog.New(tint.NewHandler(w, &tint.Options{Level: l.Level, TimeFormat: "15:04:05.000"}))
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: l.Level, TimeFormat: "15:04:05.000"}))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
 }
