@@ -33,7 +33,7 @@ release: ## build static binaries for linux/amd64 and linux/arm64
 demo: build ## boot a virtual PC through netbootd on a virtual network (FIRMWARE=bios or uefi)
 	@sh internal/e2e/packages.sh demo
 	@CGO_ENABLED=0 $(GO) build -o build/demo ./internal/e2e/demo
-	@$(SUDO) env NETBOOTD_BIN=build/netbootd build/demo -firmware $(FIRMWARE)
+	@$(SUDO) build/demo -firmware $(FIRMWARE)
 
 .PHONY: test
 test: unit e2e ## run every test: unit tests with the race detector, then real firmware
@@ -47,7 +47,7 @@ unit: release ## run the unit tests with the race detector
 e2e: build ## run the tests with real firmware, TFTP clients and Prometheus (needs root)
 	@sh internal/e2e/packages.sh test
 	CGO_ENABLED=0 $(GO) test -c -o build/e2e.test ./internal/e2e
-	cd internal/e2e && $(SUDO) env CI=$(CI) NETBOOTD_E2E=1 NETBOOTD_BIN=../../build/netbootd ../../build/e2e.test -test.v=test2json -test.timeout 12m -test.parallel 2
+	cd internal/e2e && $(SUDO) env CI=$(CI) NETBOOTD_E2E=1 NETBOOTD_BIN=../../build/netbootd ../../build/e2e.test -test.v -test.timeout 12m -test.parallel 2
 
 .PHONY: lint
 lint: ## check format, vet and staticcheck with every check

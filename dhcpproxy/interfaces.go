@@ -113,7 +113,7 @@ func (p Policy) Refuses(in Interface) string {
 	case !in.Up:
 		return "down"
 	case len(in.Addrs) == 0:
-		return "has no IPv4 address"
+		return "without an IPv4 address"
 	case len(p.Names) > 0:
 		return ""
 	case in.Loopback:

@@ -28,7 +28,7 @@ func TestPolicyChoosesInterfaces(t *testing.T) {
 		refused map[string]string
 	}{
 		"by itself": {Policy{}, []string{"eth0", "br-lab"}, map[string]string{
-			"lo": "loopback", "eth1": "down", "eth2": "has no IPv4 address",
+			"lo": "loopback", "eth1": "down", "eth2": "without an IPv4 address",
 			"docker0":         "a bridge of containers or virtual machines",
 			"br-0123456789ab": "a bridge of containers or virtual machines",
 			"virbr1":          "a bridge of containers or virtual machines",
@@ -36,7 +36,7 @@ func TestPolicyChoosesInterfaces(t *testing.T) {
 		"by name, a bridge too": {Policy{Names: []string{"docker0", "eth1", "eth2", "eth9"}}, []string{"docker0"}, map[string]string{
 			"lo": "not in the list of interfaces", "eth0": "not in the list of interfaces", "br-0123456789ab": "not in the list of interfaces",
 			"br-lab": "not in the list of interfaces", "virbr1": "not in the list of interfaces",
-			"eth1": "down", "eth2": "has no IPv4 address", "eth9": "missing",
+			"eth1": "down", "eth2": "without an IPv4 address", "eth9": "missing",
 		}},
 	} {
 		served, refused := c.policy.Choose(host)

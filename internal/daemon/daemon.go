@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -274,7 +275,7 @@ func (d *Daemon) tellInterfaces() {
 	for _, in := range served {
 		d.opts.Logger.Info("serving interface", "interface", in.Name, "addresses", prefixTexts(in.Addrs))
 	}
-	for _, r := range refused {
+	for _, r := range d.news(refused) {
 		d.opts.Logger.Info("not serving interface", "interface", r.Name, "why", r.Why)
 	}
 }
@@ -283,6 +284,15 @@ func (d *Daemon) interfaces() (served []dhcpproxy.Interface, refused []dhcpproxy
 	all, err := dhcpproxy.HostInterfaces()
 	served, refused = d.opts.Settings.Interfaces.Choose(all)
 	return served, refused, err
+}
+
+// news leaves out the interfaces that nobody expects to be served, because
+// others were named.
+func (d *Daemon) news(refused []dhcpproxy.Refusal) []dhcpproxy.Refusal {
+	names := d.opts.Settings.Interfaces.Names
+	return slices.DeleteFunc(slices.Clone(refused), func(r dhcpproxy.Refusal) bool {
+		return len(names) > 0 && !slices.Contains(names, r.Name)
+	})
 }
 
 // requireInterface is an error if there is no interface to serve at all.
@@ -295,14 +305,11 @@ func (d *Daemon) requireInterface() error {
 		return nil
 	}
 	var why []string
-	names := d.opts.Settings.Interfaces.Names
-	for _, r := range refused {
-		if len(names) == 0 || r.Why != "not in the list of interfaces" {
-			why = append(why, r.Name+" is "+strings.TrimPrefix(r.Why, "is "))
-		}
+	for _, r := range d.news(refused) {
+		why = append(why, r.Name+" is "+r.Why)
 	}
 	hint := "bring one up and give it an IPv4 address (ip link set NAME up; ip address add ADDRESS/24 dev NAME)"
-	if len(names) > 0 {
+	if len(d.opts.Settings.Interfaces.Names) > 0 {
 		hint += ", or name another with interfaces in netbootd.toml"
 	}
 	return &StartError{fmt.Errorf("no interface to serve: %s", strings.Join(why, ", ")), hint}

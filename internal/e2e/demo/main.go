@@ -4,7 +4,7 @@
 // it starts netbootd, powers on a virtual PC without a disk, and prints side by
 // side what the PC's console and netbootd say, until Linux runs on the PC.
 //
-//	go run ./internal/e2e/demo [-firmware bios|uefi]
+//	demo [-firmware bios|uefi] [-netbootd FILE] [-profile FILE]
 //
 // It exits 0 when Linux is up, 130 after Ctrl-C, and else with 1 and the
 // reason. Nothing of it is left behind, however it ends.
@@ -28,9 +28,6 @@ import (
 // busy machine may need several times that.
 const bound = 5 * time.Minute
 
-// program is the package that is shown.
-const program = "netbootd/cmd/netbootd"
-
 // Exit codes.
 const (
 	exitBooted      = 0
@@ -50,6 +47,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		firmware, err = parseFirmware(s)
 		return err
 	})
+	bin := flags.String("netbootd", "build/netbootd", "the netbootd `file` that is shown")
+	profile := flags.String("profile", "examples/profiles.d/debian-installer.toml", "the profile `file` that it boots the PC by")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		return exitBooted
@@ -67,7 +66,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	ctx, cancel := context.WithTimeout(interrupted, bound)
 	defer cancel()
-	err := show(ctx, firmware, newPrinter(stdout))
+	s := &stage{out: newPrinter(stdout), bin: *bin, profile: *profile}
+	err := s.show(ctx, firmware)
 	if interrupted.Err() != nil {
 		fmt.Fprintln(stderr, "demo: interrupted; everything it started is gone")
 		return exitInterrupted
@@ -93,9 +93,6 @@ func parseFirmware(s string) (lab.Firmware, error) {
 func enter() error {
 	if !lab.Inside() {
 		if err := lab.RequirePCs(); err != nil {
-			return err
-		}
-		if err := lab.FetchModules(context.Background(), program); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -18,6 +17,9 @@ import (
 
 	"netbootd/internal/e2e/lab"
 )
+
+// logTime begins netbootd's log lines. What is shown here is shown as it happens.
+var logTime = regexp.MustCompile(`^time=\S+ `)
 
 // What is waited for.
 var (
@@ -33,22 +35,22 @@ type stage struct {
 	net *lab.Network
 	out *printer
 	dir string // netbootd's configuration, profiles and images
-	// bin is the netbootd that is shown.
-	bin    string
-	daemon *lab.Process
+
+	bin     string // the netbootd that is shown
+	profile string // the file of the profile that it boots the PC by
+	daemon  *lab.Process
 }
 
 // show plays the whole demo. It takes nothing down but what should be seen to
 // end: the rest goes with the lab.
-func show(ctx context.Context, firmware lab.Firmware, out *printer) error {
-	s := &stage{out: out}
+func (s *stage) show(ctx context.Context, firmware lab.Firmware) error {
 	if err := s.build(ctx); err != nil {
 		return err
 	}
 	if err := s.startServers(ctx); err != nil {
 		return err
 	}
-	out.say("demo", "powering on a PC without a disk: "+firmware.String())
+	s.out.say("demo", "powering on a PC without a disk: "+firmware.String())
 	start := time.Now()
 	version, err := s.boot(ctx, firmware)
 	if err != nil {
@@ -60,20 +62,18 @@ func show(ctx context.Context, firmware lab.Firmware, out *printer) error {
 		return fmt.Errorf("ask netbootd what it sent: %w", err)
 	}
 	s.daemon.Stop()
-	out.say("demo", fmt.Sprintf("the PC booted Linux %s through netbootd in %.0f s: DHCP site server %v, netbootd %v, %d MB by TFTP",
+	s.out.say("demo", fmt.Sprintf("the PC booted Linux %s through netbootd in %.0f s: DHCP site server %v, netbootd %v, %d MB by TFTP",
 		version, took.Seconds(), lab.SiteAddr, lab.BootAddr, sent/1_000_000))
 	return nil
 }
 
-// build makes netbootd, its files and the network.
+// build makes netbootd's files and the network.
 func (s *stage) build(ctx context.Context) error {
 	var err error
 	if s.dir, err = os.MkdirTemp("", "demo-"); err != nil {
 		return err
 	}
-	s.out.say("demo", "building netbootd")
-	s.bin = filepath.Join(s.dir, "netbootd")
-	if err := lab.Build(ctx, program, s.bin); err != nil {
+	if s.bin, err = filepath.Abs(s.bin); err != nil {
 		return err
 	}
 	if err := s.writeFiles(); err != nil {
@@ -87,12 +87,7 @@ func (s *stage) build(ctx context.Context) error {
 // writeFiles gives netbootd the example profile, and the kernel and initrd that
 // it names.
 func (s *stage) writeFiles() error {
-	mod, err := exec.Command("go", "env", "GOMOD").Output()
-	if err != nil {
-		return fmt.Errorf("find the repository: %w", err)
-	}
-	example := filepath.Join(filepath.Dir(strings.TrimSpace(string(mod))), "examples/profiles.d/debian-installer.toml")
-	profile, err := os.ReadFile(example)
+	profile, err := os.ReadFile(s.profile)
 	if err != nil {
 		return err
 	}
@@ -104,7 +99,7 @@ func (s *stage) writeFiles() error {
 		"[control]\nsocket = \"control.sock\"\n[metrics]\nlisten = \"127.0.0.1:9469\"\n"
 	return errors.Join(
 		os.WriteFile(filepath.Join(s.dir, "netbootd.toml"), []byte(config), 0o644),
-		os.WriteFile(filepath.Join(profiles, filepath.Base(example)), profile, 0o644),
+		os.WriteFile(filepath.Join(profiles, filepath.Base(s.profile)), profile, 0o644),
 		lab.CopyDebianInstaller(filepath.Join(s.dir, "images/debian12")),
 	)
 }
@@ -121,7 +116,7 @@ func (s *stage) startServers(ctx context.Context) error {
 		return err
 	}
 	cmd := s.net.Command(context.Background(), lab.BootPlace, s.bin, "run", "--config", filepath.Join(s.dir, "netbootd.toml"))
-	say := func(line string) { s.out.say("netbootd", line) }
+	say := func(line string) { s.out.say("netbootd", logTime.ReplaceAllString(line, "")) }
 	s.daemon, err = s.net.StartCommand(cmd, lab.Options{Name: "netbootd", OnStdout: say, OnStderr: say})
 	if err != nil {
 		return err
