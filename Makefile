@@ -30,8 +30,9 @@ release: ## build static binaries for linux/amd64 and linux/arm64
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/netbootd-linux-arm64 ./cmd/netbootd
 
 .PHONY: demo
-demo: build ## boot a virtual PC through netbootd on a virtual network (FIRMWARE=bios or uefi)
+demo: ## boot a virtual PC through netbootd on a virtual network (FIRMWARE=bios or uefi)
 	@sh internal/e2e/packages.sh demo
+	@$(MAKE) --no-print-directory build
 	@CGO_ENABLED=0 $(GO) build -o build/demo ./internal/e2e/demo
 	@$(SUDO) build/demo -firmware $(FIRMWARE)
 
@@ -39,13 +40,15 @@ demo: build ## boot a virtual PC through netbootd on a virtual network (FIRMWARE
 test: unit e2e ## run every test: unit tests with the race detector, then real firmware
 
 .PHONY: unit
-unit: release ## run the unit tests with the race detector
-	$(GO) vet ./...
+unit: ## run the unit tests with the race detector, and build for every platform
+	@sh internal/e2e/packages.sh unit
+	@$(MAKE) --no-print-directory release
 	$(GO) test -race $$($(GO) list ./... | grep -v '^netbootd/internal/e2e$$')
 
 .PHONY: e2e
-e2e: build ## run the tests with real firmware, TFTP clients and Prometheus (needs root)
-	@sh internal/e2e/packages.sh test
+e2e: ## run the tests with real firmware, TFTP clients and Prometheus (needs root)
+	@sh internal/e2e/packages.sh e2e
+	@$(MAKE) --no-print-directory build
 	CGO_ENABLED=0 $(GO) test -c -o build/e2e.test ./internal/e2e
 	cd internal/e2e && $(SUDO) env CI=$(CI) NETBOOTD_E2E=1 NETBOOTD_BIN=../../build/netbootd ../../build/e2e.test -test.v -test.timeout 12m -test.parallel 2
 

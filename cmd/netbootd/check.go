@@ -21,7 +21,7 @@ import (
 
 // A fault is one line of what check finds.
 type fault struct {
-	Kind   string `json:"kind"` // broken: in a file; missing: on this host
+	Kind   string `json:"kind"` // broken: a file must be mended; missing: on this host
 	File   string `json:"file,omitempty"`
 	Line   int    `json:"line,omitempty"`
 	Column int    `json:"column,omitempty"`
@@ -140,7 +140,11 @@ func hostFaults(s config.Service, profiles []bootmenu.Profile) []fault {
 	var faults []fault
 	for i := range profiles {
 		for _, f := range tree.Verify(&profiles[i]) {
-			faults = append(faults, missing(fmt.Sprintf("profile %s: %s", f.Profile, f.Text), f.Hint))
+			found := missing(fmt.Sprintf("profile %s: %s", f.Profile, f.Text), f.Hint)
+			if f.Fault == boottree.FaultMachine {
+				found.Kind = kindBroken // no file that is copied here would mend it
+			}
+			faults = append(faults, found)
 		}
 	}
 	return faults

@@ -82,8 +82,10 @@ func (d *Daemon) scanLoaders(s Settings) *loaders.Set {
 	before, set := d.tree.Loaders(), loaders.Scan(s.LoaderDirs)
 	preferred := set.Preferred()
 	if !maps.Equal(preferred, before.Preferred()) {
-		for _, arch := range slices.Sorted(maps.Keys(preferred)) {
-			d.opts.Logger.Info("boot loader found", "arch", arch.String(), "file", preferred[arch])
+		for _, l := range set.All() {
+			if preferred[l.Arch] == l.TreeName() {
+				d.opts.Logger.Info("boot loader found", "arch", l.Arch.String(), "path", l.Path, "file", l.TreeName())
+			}
 		}
 		if len(preferred) == 0 {
 			d.opts.Logger.Warn("no boot loader was found", "looked_in", s.LoaderDirs, "hint", loaders.Hint(bootmenu.ArchX64UEFI))

@@ -2,18 +2,22 @@
 # Installs the Debian packages that the demo or the tests need and that are
 # missing; says nothing when nothing is.
 #
+#   packages.sh unit    what the race detector needs
 #   packages.sh demo    what the virtual network and its PC need
-#   packages.sh test    the same, TFTP clients, and Prometheus
+#   packages.sh e2e     the same, TFTP clients, and Prometheus
 #
 # Nothing in these lists starts a service. Prometheus would, so it is only
 # unpacked, below build/pkg of the repository.
 set -eu
 
+# Go fetches modules by HTTPS.
+go="ca-certificates"
+compiler="gcc libc6-dev"
 common="qemu-system-x86 seabios ipxe ipxe-qemu ovmf dnsmasq-base iproute2 debian-installer-12-netboot-amd64"
 clients="tftp-hpa atftp curl busybox-static"
 
 usage() {
-	echo "usage: $0 demo|test" >&2
+	echo "usage: $0 unit|demo|e2e" >&2
 	exit 2
 }
 
@@ -76,13 +80,17 @@ unpack_prometheus() {
 
 [ $# -eq 1 ] || usage
 case $1 in
-demo)
+unit)
 	# shellcheck disable=SC2086 # lists of words
-	install_missing $common
+	install_missing $go $compiler
 	;;
-test)
+demo)
 	# shellcheck disable=SC2086
-	install_missing $common $clients
+	install_missing $go $common
+	;;
+e2e)
+	# shellcheck disable=SC2086
+	install_missing $go $common $clients
 	unpack_prometheus
 	;;
 *) usage ;;
