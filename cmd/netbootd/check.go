@@ -132,7 +132,10 @@ func hostFaults(s config.Service, profiles []bootmenu.Profile) []fault {
 		if len(profiles) == 0 {
 			return nil // netbootd run makes the directory
 		}
-		return []fault{missing(fmt.Sprintf("images directory %s: %v", s.Images, cause(err)), "netbootd run makes it; or name another with images in netbootd.toml")}
+		if errors.Is(err, fs.ErrNotExist) {
+			return []fault{missing(fmt.Sprintf("images directory %s is missing", s.Images), "netbootd run makes it; or name another with images in netbootd.toml")}
+		}
+		return []fault{missing(fmt.Sprintf("images directory: %v", err), "")}
 	}
 	defer func() { _ = store.Close() }()
 	tree := boottree.New(boottree.Options{Images: store, Links: &boottree.Links{}})
@@ -208,13 +211,4 @@ func verdict(faults []fault) error {
 		return exitError(exitFailed)
 	}
 	return nil
-}
-
-// cause takes the call and the path off an error of a file.
-func cause(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err
-	}
-	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -17,17 +18,7 @@ func newStartCommand(configFile *string) *cobra.Command {
 		Long: "Start a profile: its machines are answered from now on, also after a restart. Returns when\n" +
 			"TFTP is bound. A profile that is started already is no error.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := daemonClient(*configFile)
-			if err != nil {
-				return err
-			}
-			p, err := c.StartProfile(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return printTurned(cmd.OutOrStdout(), p)
-		},
+		RunE: turn(configFile, (*client.Client).StartProfile),
 	}
 }
 
@@ -40,17 +31,23 @@ func newStopCommand(configFile *string) *cobra.Command {
 			"last started profile the TFTP listener goes down; transfers may end within [tftp] drain.\n" +
 			"A profile that is stopped already is no error.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := daemonClient(*configFile)
-			if err != nil {
-				return err
-			}
-			p, err := c.StopProfile(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return printTurned(cmd.OutOrStdout(), p)
-		},
+		RunE: turn(configFile, (*client.Client).StopProfile),
+	}
+}
+
+// turn is a command that starts or stops the profile of its argument and says how
+// it stands then.
+func turn(configFile *string, call func(*client.Client, context.Context, string) (client.Profile, error)) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := daemonClient(*configFile)
+		if err != nil {
+			return err
+		}
+		p, err := call(c, cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return printTurned(cmd.OutOrStdout(), p)
 	}
 }
 
