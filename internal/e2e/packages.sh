@@ -14,7 +14,8 @@ set -eu
 go="ca-certificates"
 compiler="gcc libc6-dev"
 common="qemu-system-x86 seabios ipxe ipxe-qemu ovmf dnsmasq-base iproute2 debian-installer-12-netboot-amd64"
-clients="tftp-hpa atftp curl busybox-static"
+# atftp looks the port up by name, in a file that netbase brings.
+clients="tftp-hpa atftp netbase curl busybox-static"
 
 usage() {
 	echo "usage: $0 unit|demo|e2e" >&2
