@@ -8,18 +8,9 @@ import (
 	"net"
 )
 
-// maxRequest is the longest request read, in bytes. RFC 2347 says 512, and
-// longer ones exist.
-const maxRequest = 2048
-
-var (
-	errReadOnly = errors.New("writing is not allowed")
-	errBusy     = errors.New("too many transfers")
-)
-
 // readRequests takes requests from one socket until it is closed. It never
 // waits for anything but the next packet.
-func (s *Server) readRequests(ctx context.Context, c *requestConn) error {
+func (s *plainLoop) readRequests(ctx context.Context, c *requestConn) error {
 	buf := make([]byte, maxRequest)
 	for {
 		n, d, err := c.read(buf)
@@ -36,20 +27,10 @@ func (s *Server) readRequests(ctx context.Context, c *requestConn) error {
 }
 
 // request starts a transfer for a RRQ or WRQ, or refuses it.
-func (s *Server) request(ctx context.Context, c *requestConn, d datagram, b []byte) {
-	t := Transfer{
-		Client: d.from, Local: d.to, Direction: Read,
-		Size: -1, Blksize: DefaultBlksize, Windowsize: DefaultWindowsize,
-	}
-	r, err := ParseRequest(b)
-	if bad, ok := errors.AsType[*RequestError](err); ok {
-		t.File, t.Direction = bad.Name, direction(bad.Op)
-		s.refuse(c, d, t, wireError{bad.Code, bad.Text}, err)
-		return
-	}
-	t.File, t.Direction = r.Name, direction(r.Op)
-	if r.Op == OpWRQ {
-		s.refuse(c, d, t, wireReadOnly, errReadOnly)
+func (s *plainLoop) request(ctx context.Context, c *requestConn, d datagram, b []byte) {
+	t, r, refused, err := judge(b, d)
+	if err != nil {
+		s.refuse(c, d, t, refused, err)
 		return
 	}
 	one := newSession(s, r, t, maphash.Bytes(s.seed, b))
@@ -62,20 +43,13 @@ func (s *Server) request(ctx context.Context, c *requestConn, d datagram, b []by
 	}
 }
 
-func direction(op Opcode) Direction {
-	if op == OpWRQ {
-		return Write
-	}
-	return Read
-}
-
 // refuse sends an ERROR from the port for requests.
-func (s *Server) refuse(c *requestConn, d datagram, t Transfer, e wireError, why error) {
+func (s *plainLoop) refuse(c *requestConn, d datagram, t Transfer, e wireError, why error) {
 	if err := c.reply(e.packet(), d); err != nil {
 		why = fmt.Errorf("%w; ERROR not sent: %w", why, err)
 	}
 	t.Result, t.Err = Refused, why
-	s.report(t)
+	s.options.report(t)
 }
 
 // An admission is what becomes of a RRQ.
@@ -89,7 +63,7 @@ const (
 
 // admit enters a session if the limits allow it and no transfer that is running
 // for the same port of the client has a better claim.
-func (s *Server) admit(one *session) admission {
+func (s *plainLoop) admit(one *session) admission {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
@@ -115,7 +89,7 @@ func (s *Server) admit(one *session) admission {
 }
 
 // leave takes back what admit did.
-func (s *Server) leave(one *session) {
+func (s *plainLoop) leave(one *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, one)

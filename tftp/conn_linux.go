@@ -42,7 +42,7 @@ func listenRequests(addr netip.AddrPort) (*requestConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = udp.SetReadBuffer(requestBuffer) // best effort: the kernel caps it
+	growReadBuffer(udp, requestBuffer)
 	size := unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 	return &requestConn{udp: udp, addr: boundAddr(udp), oob: make([]byte, size)}, nil
 }

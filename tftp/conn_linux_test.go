@@ -10,8 +10,11 @@ import (
 
 // RFC 1123 section 4.2.3.5: a request to a broadcast address is ignored.
 func TestRequestToBroadcastAddressIsIgnored(t *testing.T) {
-	t.Parallel()
-	s := start(t, tftp.Options{Listen: ":0", Opener: tftptest.Files{"a": nil, "b": []byte("b")}})
+	onEachLoop(t, testRequestToBroadcastAddressIsIgnored)
+}
+
+func testRequestToBroadcastAddressIsIgnored(t *testing.T, listen listener) {
+	s := listen.start(t, tftp.Options{Listen: ":0", Opener: tftptest.Files{"a": nil, "b": []byte("b")}})
 	server := netip.AddrPortFrom(loopback, s.addr.Port())
 	p := tftptest.NewPeer(t, loopback, server)
 	everyone := netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), s.addr.Port())

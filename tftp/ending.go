@@ -88,3 +88,11 @@ func (x *transfer) shutDown() output {
 	}
 	return x.stop(wireShutdown, errShutdown)
 }
+
+// delayed moves the clocks on by d, the time for which this server was not able
+// to send what the state machine wanted sent. It is no silence of the client.
+func (x *transfer) delayed(d time.Duration) {
+	x.progressAt += d
+	x.resendAt += d
+	x.timedAt += d
+}

@@ -13,10 +13,11 @@ import (
 	"netbootd/tftp/tftptest"
 )
 
-func TestListenErrors(t *testing.T) {
-	t.Parallel()
-	s := start(t, tftp.Options{Opener: tftptest.Files{}})
-	_, err := tftp.Listen(tftp.Options{Listen: s.addr.String(), Opener: tftptest.Files{}})
+func TestListenErrors(t *testing.T) { onEachLoop(t, testListenErrors) }
+
+func testListenErrors(t *testing.T, listen listener) {
+	s := listen.start(t, tftp.Options{Opener: tftptest.Files{}})
+	_, err := listen(tftp.Options{Listen: s.addr.String(), Opener: tftptest.Files{}})
 	want := fmt.Sprintf("cannot listen on %s/udp: address already in use", s.addr)
 	if err == nil || err.Error() != want || !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("got %v, want %s", err, want)
@@ -30,7 +31,7 @@ func TestListenErrors(t *testing.T) {
 		{":70000", `listen address ":70000": want a port from 0 to 65535 after the colon`},
 		{"198.51.100.1:0", "cannot listen on 198.51.100.1:0/udp: cannot assign requested address"},
 	} {
-		if _, err := tftp.Listen(tftp.Options{Listen: c.listen, Opener: tftptest.Files{}}); err == nil || err.Error() != c.want {
+		if _, err := listen(tftp.Options{Listen: c.listen, Opener: tftptest.Files{}}); err == nil || err.Error() != c.want {
 			t.Errorf("%q: got %v, want %s", c.listen, err, c.want)
 		}
 	}
@@ -49,11 +50,12 @@ func TestInvalidOptions(t *testing.T) {
 	}
 }
 
-func TestRestartOnSamePort(t *testing.T) {
-	t.Parallel()
+func TestRestartOnSamePort(t *testing.T) { onEachLoop(t, testRestartOnSamePort) }
+
+func testRestartOnSamePort(t *testing.T, listen listener) {
 	o := tftp.Options{Listen: "127.0.0.1:0", Opener: tftptest.Files{"a": []byte("x")}}
 	for range 20 {
-		s, err := tftp.Listen(o)
+		s, err := listen(o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,9 +74,10 @@ func TestRestartOnSamePort(t *testing.T) {
 	}
 }
 
-func TestShutdownBeforeServe(t *testing.T) {
-	t.Parallel()
-	s, err := tftp.Listen(tftp.Options{Listen: "127.0.0.1:0", Opener: tftptest.Files{}})
+func TestShutdownBeforeServe(t *testing.T) { onEachLoop(t, testShutdownBeforeServe) }
+
+func testShutdownBeforeServe(t *testing.T, listen listener) {
+	s, err := listen(tftp.Options{Listen: "127.0.0.1:0", Opener: tftptest.Files{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,9 +91,10 @@ func TestShutdownBeforeServe(t *testing.T) {
 	}
 }
 
-func TestShutdownLetsTransfersEnd(t *testing.T) {
-	t.Parallel()
-	s := start(t, tftp.Options{Opener: tftptest.Files{"a": tftptest.Bytes(600)}})
+func TestShutdownLetsTransfersEnd(t *testing.T) { onEachLoop(t, testShutdownLetsTransfersEnd) }
+
+func testShutdownLetsTransfersEnd(t *testing.T, listen listener) {
+	s := listen.start(t, tftp.Options{Opener: tftptest.Files{"a": tftptest.Bytes(600)}})
 	p := s.peer(t)
 	begin(p, "a")
 	p.ExpectBlock(1)
@@ -114,9 +118,10 @@ func TestShutdownLetsTransfersEnd(t *testing.T) {
 	}
 }
 
-func TestShutdownCutsTransfers(t *testing.T) {
-	t.Parallel()
-	s := start(t, tftp.Options{Opener: tftptest.Files{"a": tftptest.Bytes(5000)}})
+func TestShutdownCutsTransfers(t *testing.T) { onEachLoop(t, testShutdownCutsTransfers) }
+
+func testShutdownCutsTransfers(t *testing.T, listen listener) {
+	s := listen.start(t, tftp.Options{Opener: tftptest.Files{"a": tftptest.Bytes(5000)}})
 	peers := []*tftptest.Peer{s.peer(t), s.peer(t)}
 	for _, p := range peers {
 		begin(p, "a")
@@ -137,10 +142,11 @@ func TestShutdownCutsTransfers(t *testing.T) {
 	}
 }
 
-func TestEndOfContextEndsServe(t *testing.T) {
-	t.Parallel()
+func TestEndOfContextEndsServe(t *testing.T) { onEachLoop(t, testEndOfContextEndsServe) }
+
+func testEndOfContextEndsServe(t *testing.T, listen listener) {
 	opening := make(chan struct{})
-	s, err := tftp.Listen(tftp.Options{
+	s, err := listen(tftp.Options{
 		Listen: "127.0.0.1:0",
 		Opener: tftptest.OpenFunc(func(ctx context.Context, _ tftp.OpenRequest) (tftp.File, error) {
 			close(opening)
@@ -166,10 +172,11 @@ func TestEndOfContextEndsServe(t *testing.T) {
 	}
 }
 
-func TestRepliesLeaveFromAddressAsked(t *testing.T) {
-	t.Parallel()
+func TestRepliesLeaveFromAddressAsked(t *testing.T) { onEachLoop(t, testRepliesLeaveFromAddressAsked) }
+
+func testRepliesLeaveFromAddressAsked(t *testing.T, listen listener) {
 	files := tftptest.Files{"a": tftptest.Bytes(5000)}
-	s := start(t, tftp.Options{Listen: ":0", Opener: files})
+	s := listen.start(t, tftp.Options{Listen: ":0", Opener: files})
 	port := s.addr.Port()
 	if len(s.Addrs()) != 2 {
 		t.Skip("this host has no IPv6")

@@ -117,6 +117,15 @@ func boundAddr(c *net.UDPConn) netip.AddrPort {
 	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 }
 
+// boundAddrs are the addresses of request sockets.
+func boundAddrs(conns []*requestConn) []netip.AddrPort {
+	addrs := make([]netip.AddrPort, 0, len(conns))
+	for _, c := range conns {
+		addrs = append(addrs, c.addr)
+	}
+	return addrs
+}
+
 // A datagram is where one packet on a request socket came from and went to.
 type datagram struct {
 	from    netip.AddrPort // unmapped

@@ -13,13 +13,14 @@ import (
 )
 
 // pin/tftp is a client that somebody else wrote.
-func TestFetchWithPin(t *testing.T) {
-	t.Parallel()
+func TestFetchWithPin(t *testing.T) { onEachLoop(t, testFetchWithPin) }
+
+func testFetchWithPin(t *testing.T, listen listener) {
 	files := make(tftptest.Files)
 	for _, size := range []int{0, 1, 511, 512, 513, 3 << 20} {
 		files[fmt.Sprint(size)] = tftptest.Bytes(size)
 	}
-	s := start(t, tftp.Options{Opener: files})
+	s := listen.start(t, tftp.Options{Opener: files})
 	for _, blksize := range []int{0, 512, 1428, 65464} {
 		for _, tsize := range []bool{false, true} {
 			t.Run(fmt.Sprintf("blksize %d tsize %t", blksize, tsize), func(t *testing.T) {
@@ -58,11 +59,12 @@ func fetchWithPin(t *testing.T, server, name string, blksize int, tsize bool, wa
 	}
 }
 
-func TestNetascii(t *testing.T) {
-	t.Parallel()
+func TestNetascii(t *testing.T) { onEachLoop(t, testNetascii) }
+
+func testNetascii(t *testing.T, listen listener) {
 	text := strings.Repeat("one line\nanother\r", 100)
 	want := strings.NewReplacer("\n", "\r\n", "\r", "\r\x00").Replace(text)
-	s := start(t, tftp.Options{Opener: tftptest.Files{"a": []byte(text)}})
+	s := listen.start(t, tftp.Options{Opener: tftptest.Files{"a": []byte(text)}})
 	c := tftptest.Client{Server: s.addr, Mode: "NetASCII", Options: tftptest.Ask(100, 3, 0)}
 	got, err := c.Fetch(t.Context(), "a")
 	if err != nil {
@@ -81,10 +83,11 @@ func TestNetascii(t *testing.T) {
 	}
 }
 
-func TestFetchWithLoss(t *testing.T) {
-	t.Parallel()
+func TestFetchWithLoss(t *testing.T) { onEachLoop(t, testFetchWithLoss) }
+
+func testFetchWithLoss(t *testing.T, listen listener) {
 	want := tftptest.Bytes(200_000)
-	s := start(t, tftp.Options{Opener: tftptest.Files{"a": want}})
+	s := listen.start(t, tftp.Options{Opener: tftptest.Files{"a": want}})
 	for _, windowsize := range []tftp.Windowsize{1, 16} {
 		c := tftptest.Client{
 			Server: s.addr, Options: tftptest.Ask(1428, windowsize, 0),

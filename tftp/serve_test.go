@@ -25,16 +25,31 @@ type running struct {
 	served  chan error         // what Serve returned
 }
 
+// A listener is [tftp.Listen], or the same for a certain loop.
+type listener func(tftp.Options) (*tftp.Server, error)
+
+// onEachLoop runs a test with the loop that serves best on this system, and with
+// the plain one that all systems have.
+func onEachLoop(t *testing.T, test func(*testing.T, listener)) {
+	t.Parallel()
+	for name, listen := range map[string]listener{"best": tftp.Listen, "plain": tftp.ListenPlain} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, listen)
+		})
+	}
+}
+
 // start serves until the test ends. The zero Options are made to listen on a
 // free port of the loopback address.
-func start(t *testing.T, o tftp.Options) *running {
+func (listen listener) start(t *testing.T, o tftp.Options) *running {
 	t.Helper()
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
 	}
 	r := &running{reports: make(chan tftp.Transfer, 1000), served: make(chan error, 1)}
 	o.Report = func(x tftp.Transfer) { r.reports <- x }
-	server, err := tftp.Listen(o)
+	server, err := listen(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,14 +78,15 @@ func (r *running) report(t *testing.T) tftp.Transfer {
 	}
 }
 
-func TestFetchWithOptions(t *testing.T) {
-	t.Parallel()
+func TestFetchWithOptions(t *testing.T) { onEachLoop(t, testFetchWithOptions) }
+
+func testFetchWithOptions(t *testing.T, listen listener) {
 	files := make(tftptest.Files)
 	sizes := []int{0, 1, 511, 512, 513, 1428 * 64, 3 << 20}
 	for _, size := range sizes {
 		files[fmt.Sprint(size)] = tftptest.Bytes(size)
 	}
-	s := start(t, tftp.Options{Opener: files})
+	s := listen.start(t, tftp.Options{Opener: files})
 	for name, options := range map[string][]tftp.Option{
 		"without options":        nil,
 		"tsize only":             tftptest.Ask(0, 0, 0),

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +14,7 @@ import (
 const (
 	DefaultMaxTransfers = 1000
 	DefaultMaxPerClient = 64 // whole racks sit behind one address (NAT)
+	DefaultCacheBytes   = 64 << 20
 )
 
 // Options are what a [Server] is made from.
@@ -44,6 +43,10 @@ type Options struct {
 	// address; 0 means 64.
 	MaxPerClient int
 
+	// CacheBytes bounds the memory that keeps bytes of files between transfers,
+	// in bytes; 0 means 64 MiB. Only files with a [File.Version] stay in it.
+	CacheBytes int64
+
 	// Node is copied into each Transfer.
 	Node string
 }
@@ -52,6 +55,8 @@ func (o *Options) validate() error {
 	switch {
 	case o.Opener == nil:
 		return errors.New("tftp: no opener given")
+	case o.CacheBytes < 0:
+		return fmt.Errorf("tftp: a cache of %d bytes makes no sense, want 0 or more", o.CacheBytes)
 	case o.MaxTransfers < 0 || o.MaxPerClient < 0:
 		return fmt.Errorf("tftp: at most %d transfers and %d for a client make no sense, want 0 or more", o.MaxTransfers, o.MaxPerClient)
 	case o.Limits.Blksize != 0 && (o.Limits.Blksize < MinBlksize || o.Limits.Blksize > MaxBlksize):
@@ -63,20 +68,29 @@ func (o *Options) validate() error {
 // A Server serves files over TFTP. [Listen] makes one; it can be served and shut
 // down once.
 type Server struct {
-	options Options
-	conns   []*requestConn
-	epoch   time.Time    // zero of the state machines' time
-	seed    maphash.Seed // for telling requests apart
+	loop    loop
+	drained func() <-chan struct{}
+}
 
-	retransmissions atomic.Int64
-	running         sync.WaitGroup // request loops and sessions
-	drained         func() <-chan struct{}
-
-	mu        sync.Mutex // guards what follows
-	closing   bool
-	sessions  map[*session]struct{}       // all, replaced ones included
-	current   map[netip.AddrPort]*session // by the client's end
-	perClient map[netip.Addr]int          // sessions by client address
+// A loop moves packets between sockets and state machines. There are two: one
+// for Linux that works in batches, and a plain one for all systems. Its methods
+// may be called by many goroutines at once.
+type loop interface {
+	// addrs are the addresses bound for requests, IPv4 first.
+	addrs() []netip.AddrPort
+	// start begins to answer. What comes out of the channel is why requests are
+	// no longer read: nil after stopListening. It is called at most once.
+	start(ctx context.Context) <-chan error
+	// stopListening frees the port. Transfers that run go on.
+	stopListening()
+	// cut ends all transfers and tells how many there were.
+	cut() int
+	// wait returns when requests are no longer read, all transfers have ended
+	// and all goroutines are gone.
+	wait()
+	stats() Stats
+	// transfers are those that run, in any order.
+	transfers() []Progress
 }
 
 // Stats are numbers about a server at one moment.
@@ -97,7 +111,9 @@ type Progress struct {
 
 // Listen binds the sockets for requests. They are bound when it returns. If that
 // fails the error holds a *[ListenError].
-func Listen(o Options) (*Server, error) {
+func Listen(o Options) (*Server, error) { return listenWith(o, listenLoop) }
+
+func listenWith(o Options, listen func(Options) (loop, error)) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
@@ -107,64 +123,41 @@ func Listen(o Options) (*Server, error) {
 	if o.MaxPerClient == 0 {
 		o.MaxPerClient = DefaultMaxPerClient
 	}
-	conns, err := listenAll(o.Listen)
+	if o.CacheBytes == 0 {
+		o.CacheBytes = DefaultCacheBytes
+	}
+	l, err := listen(o)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{
-		options:   o,
-		conns:     conns,
-		epoch:     time.Now(),
-		seed:      maphash.MakeSeed(),
-		sessions:  make(map[*session]struct{}),
-		current:   make(map[netip.AddrPort]*session),
-		perClient: make(map[netip.Addr]int),
-	}
-	s.drained = sync.OnceValue(func() <-chan struct{} {
+	return &Server{loop: l, drained: sync.OnceValue(func() <-chan struct{} {
 		done := make(chan struct{})
 		go func() {
-			s.running.Wait()
+			l.wait()
 			close(done)
 		}()
 		return done
-	})
-	return s, nil
+	})}, nil
 }
 
 // Addrs are the addresses that are really bound, IPv4 first.
-func (s *Server) Addrs() []netip.AddrPort {
-	addrs := make([]netip.AddrPort, 0, len(s.conns))
-	for _, c := range s.conns {
-		addrs = append(addrs, c.addr)
-	}
-	return addrs
-}
+func (s *Server) Addrs() []netip.AddrPort { return s.loop.addrs() }
 
 // Serve answers requests. It blocks until Shutdown has finished, and then
 // returns nil. If ctx ends or a socket fails it cuts all transfers itself, and
 // returns why when they are gone. The context passed to [Opener.Open] is made
 // from ctx. Call it at most once.
 func (s *Server) Serve(ctx context.Context) error {
-	failures := make(chan error, len(s.conns))
-	s.mu.Lock()
-	if !s.closing {
-		for _, c := range s.conns {
-			s.running.Go(func() { failures <- s.readRequests(ctx, c) })
-		}
-	} else {
-		failures <- nil
-	}
-	s.mu.Unlock()
-
+	stopped := s.loop.start(ctx)
 	var err error
 	select {
 	case <-ctx.Done():
 		err = ctx.Err()
-	case err = <-failures:
+	case err = <-stopped:
 	}
 	if err != nil {
-		s.StopListening()
-		s.cut()
+		s.loop.stopListening()
+		s.loop.cut()
 	}
 	<-s.drained()
 	return err
@@ -176,13 +169,13 @@ func (s *Server) Serve(ctx context.Context) error {
 // and an error that wraps ctx's if transfers had to be cut. It may be called
 // often, at once and before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.StopListening()
+	s.loop.stopListening()
 	select {
 	case <-s.drained():
 		return nil
 	case <-ctx.Done():
 	}
-	cut := s.cut()
+	cut := s.loop.cut()
 	<-s.drained()
 	if cut == 0 {
 		return nil
@@ -192,64 +185,23 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // StopListening takes no more requests; the port is free when it returns.
 // Transfers that run go on until [Server.Shutdown] ends them.
-func (s *Server) StopListening() {
-	s.mu.Lock()
-	closing := s.closing
-	s.closing = true
-	s.mu.Unlock()
-	if closing {
-		return
-	}
-	for _, c := range s.conns {
-		// Closing a socket does not fail in a way that anyone could act upon.
-		_ = c.close()
-	}
-}
-
-// cut ends all sessions and tells how many there were.
-func (s *Server) cut() int {
-	all := s.snapshot()
-	for _, one := range all {
-		one.post(func(m *mail) { m.cut = true })
-	}
-	return len(all)
-}
+func (s *Server) StopListening() { s.loop.stopListening() }
 
 // Stats tells how busy the server is.
-func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return Stats{Active: len(s.sessions), Retransmissions: s.retransmissions.Load()}
-}
+func (s *Server) Stats() Stats { return s.loop.stats() }
 
 // Transfers describes all running transfers, the oldest first.
 func (s *Server) Transfers() []Progress {
-	all := s.snapshot()
-	list := make([]Progress, 0, len(all))
-	for _, one := range all {
-		list = append(list, one.progress())
-	}
+	list := s.loop.transfers()
 	slices.SortFunc(list, func(a, b Progress) int { return a.Since.Compare(b.Since) })
 	return list
 }
 
-func (s *Server) snapshot() []*session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]*session, 0, len(s.sessions))
-	for one := range s.sessions {
-		all = append(all, one)
-	}
-	return all
-}
-
-// now is the time as the state machines have it.
-func (s *Server) now() time.Duration { return time.Since(s.epoch) }
-
-func (s *Server) report(t Transfer) {
-	if s.options.Report != nil {
-		t.Node = s.options.Node
+// report tells of a transfer that has ended.
+func (o *Options) report(t Transfer) {
+	if o.Report != nil {
+		t.Node = o.Node
 		t.Time = time.Now()
-		s.options.Report(t)
+		o.Report(t)
 	}
 }

@@ -2,10 +2,8 @@ package tftp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/netip"
 	"sync"
@@ -17,7 +15,7 @@ import (
 // that the state machine does not know. This is the plain portable shape, a
 // goroutine and a socket for each.
 type session struct {
-	server  *Server
+	server  *plainLoop
 	client  netip.AddrPort
 	local   netip.AddrPort // address and port the RRQ went to
 	request Request
@@ -52,7 +50,7 @@ type mail struct {
 	cut        bool // the server shuts down
 }
 
-func newSession(s *Server, r Request, t Transfer, digest uint64) *session {
+func newSession(s *plainLoop, r Request, t Transfer, digest uint64) *session {
 	return &session{
 		server: s, client: t.Client, local: t.Local,
 		request: r, digest: digest, began: s.now(), since: time.Now(), event: t,
@@ -116,7 +114,7 @@ func (x *session) run(ctx context.Context, mtu int) {
 		}
 	}
 	x.server.leave(x)
-	x.server.report(x.event)
+	x.server.options.report(x.event)
 }
 
 // serve has its own socket, and so its own TID, from the start: an ERROR about a
@@ -166,23 +164,15 @@ func (x *session) open(ctx context.Context) (file File, wire io.ReaderAt, size i
 	return file, wire, size, output{}
 }
 
-// refusal turns an error of [Opener.Open] into what the client is told.
+// refusal tells how the transfer ends because its file was not opened.
 func (x *session) refusal(ctx context.Context, err error) output {
 	x.mu.Lock()
 	replaced := x.mail.replaced
 	x.mu.Unlock()
-	switch {
-	case replaced:
+	if replaced {
 		return output{ended: true, result: Failed, err: errReplaced}
-	case ctx.Err() != nil:
-		return output{fault: wireShutdown, ended: true, result: Failed, err: errShutdown}
-	case errors.Is(err, fs.ErrNotExist):
-		return output{fault: wireNotFound, ended: true, result: NotFound, err: err}
-	case errors.Is(err, fs.ErrPermission):
-		return output{fault: wireAccess, ended: true, result: Refused, err: err}
-	default:
-		return output{fault: wireAccess, ended: true, result: Failed, err: err}
 	}
+	return refusal(ctx, err)
 }
 
 // setWake says what ends the wait that the session is going into, and does so at
@@ -198,15 +188,7 @@ func (x *session) setWake(wake func()) {
 
 // begin settles the options and starts the state machine.
 func (x *session) begin(file File, size int64, mtu int) output {
-	o := offer{
-		fits:   fitting(mtu, x.client.Addr().Is6()),
-		limits: x.server.options.Limits.and(file.Limits()),
-		size:   size,
-	}
-	if x.request.Mode == Netascii {
-		o.size = -1
-	}
-	t, first := newTransfer(negotiate(x.request.Options, o), size, x.server.now())
+	t, first := newTransfer(x.server.options.terms(x.request, file, size, fitting(mtu, x.client.Addr().Is6())), size, x.server.now())
 	x.buf = make([]byte, headerLen+int(t.terms.blksize))
 	conn := x.conn
 	x.mu.Lock()

@@ -1,0 +1,222 @@
+package tftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// maxWorkers bounds the number of workers: one core serves some gigabits.
+const maxWorkers = 4
+
+// A batchLoop serves all transfers from a few sockets. Packets are received and
+// sent in batches, a window is one message that the kernel cuts into packets,
+// and what is read of a file is kept for the next one who asks.
+//
+// Requests come in on one socket for each IP version, and go from there to the
+// worker that the client's end is hashed to. Workers with a request socket each
+// would need SO_REUSEPORT, and with it any other process of the same user could
+// quietly take a share of the requests, a second netbootd among them; a request
+// is small work compared with its transfer.
+type batchLoop struct {
+	options    Options
+	requests   []*requestConn
+	workers    []*worker
+	gate       gate
+	files      pool
+	cache      *cache
+	interfaces *interfaces
+	segments   bool         // the kernel can cut messages into segments
+	epoch      time.Time    // zero of the state machines' time
+	seed       maphash.Seed // for telling requests apart, and for the choice of a worker
+	running    sync.WaitGroup
+	turns      sync.Pool // of *turn, for goroutines that do file work
+
+	done         chan struct{} // closed with the transfer sockets
+	closeSockets func()        // once
+
+	mu       sync.Mutex // guards what follows
+	closing  bool
+	cutOpens context.CancelFunc // ends the contexts of Opener.Open
+}
+
+// listenBatch binds the sockets of a batchLoop.
+func listenBatch(o Options) (loop, error) {
+	requests, err := listenAll(o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	l := &batchLoop{
+		options:    o,
+		requests:   requests,
+		gate:       gate{maxTransfers: o.MaxTransfers, maxPerClient: o.MaxPerClient, clients: make(map[netip.Addr]guest)},
+		cache:      newCache(o.CacheBytes),
+		interfaces: newInterfaces(),
+		epoch:      time.Now(),
+		seed:       maphash.MakeSeed(),
+		done:       make(chan struct{}),
+		cutOpens:   func() {},
+	}
+	l.files.running = &l.running
+	l.turns.New = func() any { return newTurn(l) }
+	l.closeSockets = sync.OnceFunc(func() {
+		close(l.done)
+		l.cancelOpens()
+		for s := range l.sockets {
+			_ = s.udp.Close() // nothing is lost by a UDP socket that does not close
+		}
+	})
+	if err := l.openWorkers(); err != nil {
+		l.closeRequests()
+		l.closeSockets()
+		return nil, fmt.Errorf("cannot open a socket for transfers: %w", err)
+	}
+	return l, nil
+}
+
+func (l *batchLoop) openWorkers() error {
+	for range min(runtime.GOMAXPROCS(0), maxWorkers) {
+		w := &worker{
+			loop: l, sockets: make(map[bool][]*socket),
+			timer: time.NewTimer(time.Hour), flows: make(map[endpoint]*flow),
+		}
+		w.timer.Stop()
+		l.workers = append(l.workers, w)
+		for _, c := range l.requests {
+			for range socketsPerWorker {
+				s, err := openSocket(c.addr.Addr())
+				if err != nil {
+					return err
+				}
+				w.sockets[s.v6] = append(w.sockets[s.v6], s)
+				l.segments = s.canSegment()
+			}
+		}
+	}
+	return nil
+}
+
+// sockets yields all transfer sockets.
+func (l *batchLoop) sockets(yield func(*socket) bool) {
+	for _, w := range l.workers {
+		for _, sockets := range w.sockets {
+			for _, s := range sockets {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (l *batchLoop) addrs() []netip.AddrPort { return boundAddrs(l.requests) }
+
+// start begins with the transfer sockets, so that the first request finds them
+// being read.
+func (l *batchLoop) start(ctx context.Context) <-chan error {
+	stopped := make(chan error, len(l.requests)+len(l.workers)*2*socketsPerWorker)
+	ctx, cancel := context.WithCancel(ctx)
+	l.mu.Lock() // until all goroutines are counted: wait comes after stopListening
+	defer l.mu.Unlock()
+	l.cutOpens = cancel
+	if l.closing {
+		cancel()
+		stopped <- nil
+		return stopped
+	}
+	for _, w := range l.workers {
+		l.running.Go(w.keepTime)
+		for _, sockets := range w.sockets {
+			for _, s := range sockets {
+				l.running.Go(func() {
+					if err := w.read(s); !errors.Is(err, net.ErrClosed) {
+						stopped <- fmt.Errorf("read from a socket for transfers: %w", err)
+					}
+				})
+			}
+		}
+	}
+	for _, c := range l.requests {
+		l.running.Go(func() { stopped <- l.readRequests(ctx, c) })
+	}
+	return stopped
+}
+
+func (l *batchLoop) stopListening() {
+	l.mu.Lock()
+	closing := l.closing
+	l.closing = true
+	l.mu.Unlock()
+	if closing {
+		return
+	}
+	l.closeRequests()
+	if l.gate.shut() {
+		l.closeSockets()
+	}
+}
+
+func (l *batchLoop) closeRequests() {
+	for _, c := range l.requests {
+		// Closing a socket does not fail in a way that anyone could act upon.
+		_ = c.close()
+	}
+}
+
+func (l *batchLoop) cut() int {
+	l.cancelOpens()
+	n := 0
+	t := newTurn(l)
+	for _, w := range l.workers {
+		w.mu.Lock()
+		t.now = l.now()
+		for _, f := range w.flows {
+			o := output{fault: wireShutdown, ended: true, result: Failed, err: errShutdown}
+			if f.source != nil {
+				o = f.x.shutDown()
+			}
+			w.end(t, f, o)
+			n++
+		}
+		w.mu.Unlock()
+		t.finish(w)
+	}
+	return n
+}
+
+func (l *batchLoop) cancelOpens() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cutOpens()
+}
+
+func (l *batchLoop) wait() { l.running.Wait() }
+
+func (l *batchLoop) stats() Stats {
+	s := Stats{Active: l.gate.count()}
+	for _, w := range l.workers {
+		s.Retransmissions += w.resent.Load()
+	}
+	return s
+}
+
+func (l *batchLoop) transfers() []Progress {
+	var list []Progress
+	for _, w := range l.workers {
+		w.mu.Lock()
+		for _, f := range w.flows {
+			list = append(list, f.progress(l.epoch))
+		}
+		w.mu.Unlock()
+	}
+	return list
+}
+
+// now is the time as the state machines have it.
+func (l *batchLoop) now() time.Duration { return time.Since(l.epoch) }

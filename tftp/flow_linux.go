@@ -1,0 +1,122 @@
+package tftp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A flow is one transfer as the batch loop keeps it: the state machine, the way
+// to the client, and the file. It has no goroutine, socket or timer of its own.
+// But where noted its worker's lock guards it.
+type flow struct {
+	route                  // fixed once it is entered
+	worker  *worker        // fixed
+	client  netip.AddrPort // fixed
+	local   netip.AddrPort // address and port the RRQ went to; fixed
+	name    string         // as requested; fixed
+	digest  uint64         // of the RRQ's bytes; fixed
+	began   time.Duration  // when the RRQ came; fixed
+	single  atomic.Bool    // send packets one by one; for any goroutine
+	unsent  atomic.Pointer[error]
+	refuses *interfaces // told which interface refuses segments; fixed
+	ifindex int         // the RRQ came in by; fixed
+
+	source   *source // nil until the file is open
+	label    string
+	size     int64    // of the file; -1 until it is open
+	x        transfer // once source is set
+	ended    bool
+	counted  int64  // resends that the worker's counter knows of
+	pending  blocks // to be sent, as soon as there is room and data
+	waiting  bool   // for a chunk
+	waitedAt time.Duration
+	held     *chunk // first one of a block that lies in two, while the second is read
+
+	deadline time.Duration // of the state machine
+	tick     int64         // in the wheel; 0 if it is not in
+	timer    hook          // in the wheel
+	dallying bool          // in the worker's list of those that may go
+	dally    hook          // in that list
+}
+
+// A source is an open file, in use by one flow and by those who read chunks of
+// it.
+type source struct {
+	file   File
+	wire   io.ReaderAt // what goes on the wire: the file, or its netascii form
+	cached *cachedFile
+	users  atomic.Int32
+}
+
+// release ends one use and tells whether it was the last: then the file must be
+// closed.
+func (s *source) release() (last bool) { return s.users.Add(-1) == 0 }
+
+// segments is how many blocks go into one message.
+func (f *flow) segments() int64 {
+	if f.single.Load() {
+		return 1
+	}
+	return max(1, min(maxSegments, maxMessage/(headerLen+int64(f.x.terms.blksize))))
+}
+
+// refusesSegments tells whether err means that a message was not cut into
+// segments: by a device that computes no checksums (EIO), an older kernel, or
+// because a link on the way is narrower than the block (EINVAL). It is
+// remembered, and this flow sends packets one by one from now on. It may be
+// called without the lock.
+func (f *flow) refusesSegments(err error) bool {
+	switch {
+	case errors.Is(err, unix.EIO), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOPROTOOPT):
+		f.refuses.refuseSegments(f.ifindex)
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EMSGSIZE):
+	default:
+		return false
+	}
+	f.single.Store(true)
+	return true
+}
+
+// event is the report of a flow that has ended at now.
+func (f *flow) event(o output, now time.Duration) Transfer {
+	t := Transfer{
+		Client: f.client, Local: f.local, Direction: Read, File: f.name, Label: f.label, Size: f.size,
+		Duration: now - f.began, Blksize: DefaultBlksize, Windowsize: DefaultWindowsize,
+		Result: o.result, Err: o.err,
+	}
+	if unsent := f.unsent.Load(); unsent != nil && o.err != nil {
+		t.Err = fmt.Errorf("%w; sending failed: %w", o.err, sendError(*unsent))
+	}
+	if f.source == nil {
+		return t
+	}
+	t.Blksize, t.Windowsize = f.x.terms.blksize, f.x.terms.windowsize
+	t.Bytes, t.Resent = f.x.bytes(), f.x.resent
+	if o.result == Delivered {
+		t.Duration = f.x.progressAt - f.began // the dallying does not count
+	}
+	return t
+}
+
+// sendError gives a bare error of the system the name of the call.
+func sendError(err error) error {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return fmt.Errorf("sendmmsg: %w", errno)
+	}
+	return err
+}
+
+func (f *flow) progress(epoch time.Time) Progress {
+	p := Progress{Client: f.client, File: f.name, Label: f.label, Size: f.size, Since: epoch.Add(f.began)}
+	if f.source != nil {
+		p.Bytes = f.x.bytes()
+	}
+	return p
+}

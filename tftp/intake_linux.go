@@ -1,0 +1,154 @@
+package tftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"net"
+)
+
+// readRequests takes requests from one socket until it is closed. It never
+// waits for anything but the next packet.
+func (l *batchLoop) readRequests(ctx context.Context, c *requestConn) error {
+	buf, t := make([]byte, maxRequest), newTurn(l)
+	for {
+		n, d, err := c.read(buf)
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read from %s/udp: %w", c.addr, err)
+		case d.isAcceptable() && isRequest(buf[:n]):
+			l.request(ctx, t, c, d, buf[:n])
+		}
+	}
+}
+
+// request starts a transfer for a RRQ or WRQ, or refuses it.
+func (l *batchLoop) request(ctx context.Context, t *turn, c *requestConn, d datagram, b []byte) {
+	event, r, refused, err := judge(b, d)
+	if err == nil {
+		f := l.newFlow(r, d, b)
+		switch l.admit(t, f) {
+		case admitted:
+			l.files.do(func() { l.open(ctx, f, r) })
+			return
+		case settled:
+			return
+		case busy:
+			refused, err = wireBusy, errBusy
+		}
+	}
+	if failure := c.reply(refused.packet(), d); failure != nil {
+		err = fmt.Errorf("%w; ERROR not sent: %w", err, failure)
+	}
+	event.Result, event.Err = Refused, err
+	l.options.report(event)
+}
+
+// newFlow makes the flow for a RRQ, and picks its worker: always the same for
+// the same client's end.
+func (l *batchLoop) newFlow(r Request, d datagram, b []byte) *flow {
+	f := &flow{
+		client: d.from, local: d.to, name: r.Name, size: -1,
+		digest: maphash.Bytes(l.seed, b), began: l.now(),
+		refuses: l.interfaces, ifindex: d.ifindex,
+	}
+	f.to = endpointOf(d)
+	if to := d.to.Addr(); !to.IsUnspecified() {
+		f.from = to.As16()
+		if to.IsLinkLocalUnicast() && to.Is6() {
+			f.via = uint32(d.ifindex)
+		}
+	}
+	f.single.Store(!l.segments || l.interfaces.refusesSegments(d.ifindex))
+	f.worker = l.workers[maphash.Comparable(l.seed, f.to)%uint64(len(l.workers))]
+	return f
+}
+
+// admit enters a flow if the limits allow it and no transfer that runs for the
+// same port of the client has a better claim. Where too many run, one goes that
+// has sent its last block.
+func (l *batchLoop) admit(t *turn, f *flow) admission {
+	w := f.worker
+	a, v := w.admit(t, f)
+	t.finish(w)
+	if v == full || v == clientFull {
+		if !l.evict(t, f, v) {
+			return busy
+		}
+		a, v = w.admit(t, f)
+		t.finish(w)
+	}
+	if v == full || v == clientFull {
+		return busy
+	}
+	return a
+}
+
+func (w *worker) admit(t *turn, f *flow) (admission, verdict) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t.now = w.loop.now()
+	if old := w.flows[f.to]; old != nil && !w.yields(t, old, f) {
+		return settled, mayEnter
+	}
+	f.sock = w.socketFor(f.to, f.client.Addr().Is6())
+	v := w.loop.gate.enter(f)
+	if v != mayEnter {
+		return settled, v
+	}
+	w.flows[f.to] = f
+	return admitted, v
+}
+
+// yields decides about another RRQ from the port of a transfer that runs, and
+// tells whether the new one may begin. Then the old one has ended.
+func (w *worker) yields(t *turn, old, f *flow) bool {
+	same := old.digest == f.digest
+	if old.source == nil {
+		if same {
+			return false // the answer is on its way
+		}
+		w.end(t, old, output{ended: true, result: Failed, err: errReplaced})
+		return true
+	}
+	switch old.x.repeated(same, t.now) {
+	case duplicate:
+		w.perform(t, old, old.x.resendFirst(t.now))
+	case replacement:
+		w.end(t, old, old.x.replaced())
+		return true
+	case straggler:
+	}
+	return false
+}
+
+// evict ends the transfer that has dallied longest, one of f's client if that is
+// what there are too many of. It tells whether there was one.
+func (l *batchLoop) evict(t *turn, f *flow, v verdict) bool {
+	oldest, at := (*flow)(nil), (*worker)(nil)
+	for _, w := range l.workers {
+		w.mu.Lock()
+		for one := w.dally.first; one != nil; one = one.dally.next {
+			if v == clientFull && one.client.Addr() != f.client.Addr() || !one.x.delivered() {
+				continue
+			}
+			if oldest == nil || one.x.progressAt < oldest.x.progressAt {
+				oldest, at = one, w
+			}
+			break
+		}
+		w.mu.Unlock()
+	}
+	if oldest == nil {
+		return false
+	}
+	at.mu.Lock()
+	t.now = l.now()
+	at.end(t, oldest, output{ended: true, result: Delivered})
+	at.mu.Unlock()
+	t.finish(at)
+	return true
+}

@@ -1,0 +1,65 @@
+package tftp
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+)
+
+// maxRequest is the longest request read, in bytes. RFC 2347 says 512, and
+// longer ones exist.
+const maxRequest = 2048
+
+var (
+	errReadOnly = errors.New("writing is not allowed")
+	errBusy     = errors.New("too many transfers")
+)
+
+// judge reads a request, and begins the report of its transfer. If it cannot be
+// served whatever its file is, err says why and refused what the client is told.
+func judge(b []byte, d datagram) (t Transfer, r Request, refused wireError, err error) {
+	t = Transfer{
+		Client: d.from, Local: d.to, Direction: Read,
+		Size: -1, Blksize: DefaultBlksize, Windowsize: DefaultWindowsize,
+	}
+	r, err = ParseRequest(b)
+	if bad, ok := errors.AsType[*RequestError](err); ok {
+		t.File, t.Direction = bad.Name, direction(bad.Op)
+		return t, r, wireError{bad.Code, bad.Text}, err
+	}
+	t.File, t.Direction = r.Name, direction(r.Op)
+	if r.Op == OpWRQ {
+		return t, r, wireReadOnly, errReadOnly
+	}
+	return t, r, wireError{}, nil
+}
+
+func direction(op Opcode) Direction {
+	if op == OpWRQ {
+		return Write
+	}
+	return Read
+}
+
+// refusal tells how a transfer ends because its file was not opened.
+func refusal(ctx context.Context, err error) output {
+	switch {
+	case ctx.Err() != nil:
+		return output{fault: wireShutdown, ended: true, result: Failed, err: errShutdown}
+	case errors.Is(err, fs.ErrNotExist):
+		return output{fault: wireNotFound, ended: true, result: NotFound, err: err}
+	case errors.Is(err, fs.ErrPermission):
+		return output{fault: wireAccess, ended: true, result: Refused, err: err}
+	default:
+		return output{fault: wireAccess, ended: true, result: Failed, err: err}
+	}
+}
+
+// terms settles the options of a request for a file. size is what goes on the
+// wire, fits the largest block that needs no fragments.
+func (o *Options) terms(r Request, file File, size int64, fits Blksize) terms {
+	if r.Mode == Netascii {
+		size = -1 // the size told would be another one
+	}
+	return negotiate(r.Options, offer{fits: fits, limits: o.Limits.and(file.Limits()), size: size})
+}

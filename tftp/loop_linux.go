@@ -1,0 +1,4 @@
+package tftp
+
+// listenLoop binds the sockets of the loop that serves best on this system.
+func listenLoop(o Options) (loop, error) { return listenBatch(o) }

@@ -1,0 +1,113 @@
+package tftp
+
+import (
+	"context"
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A plainLoop has a goroutine and a socket for each transfer, and reads files
+// when it needs them. It asks nothing special of the system.
+type plainLoop struct {
+	options Options
+	conns   []*requestConn
+	epoch   time.Time    // zero of the state machines' time
+	seed    maphash.Seed // for telling requests apart
+
+	retransmissions atomic.Int64
+	running         sync.WaitGroup // request loops and sessions
+
+	mu        sync.Mutex // guards what follows
+	closing   bool
+	sessions  map[*session]struct{}       // all, replaced ones included
+	current   map[netip.AddrPort]*session // by the client's end
+	perClient map[netip.Addr]int          // sessions by client address
+}
+
+// listenPlain binds the sockets of a plainLoop.
+func listenPlain(o Options) (loop, error) {
+	conns, err := listenAll(o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	return &plainLoop{
+		options:   o,
+		conns:     conns,
+		epoch:     time.Now(),
+		seed:      maphash.MakeSeed(),
+		sessions:  make(map[*session]struct{}),
+		current:   make(map[netip.AddrPort]*session),
+		perClient: make(map[netip.Addr]int),
+	}, nil
+}
+
+func (s *plainLoop) addrs() []netip.AddrPort { return boundAddrs(s.conns) }
+
+func (s *plainLoop) start(ctx context.Context) <-chan error {
+	stopped := make(chan error, len(s.conns))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		stopped <- nil
+		return stopped
+	}
+	for _, c := range s.conns {
+		s.running.Go(func() { stopped <- s.readRequests(ctx, c) })
+	}
+	return stopped
+}
+
+func (s *plainLoop) stopListening() {
+	s.mu.Lock()
+	closing := s.closing
+	s.closing = true
+	s.mu.Unlock()
+	if closing {
+		return
+	}
+	for _, c := range s.conns {
+		// Closing a socket does not fail in a way that anyone could act upon.
+		_ = c.close()
+	}
+}
+
+func (s *plainLoop) cut() int {
+	all := s.snapshot()
+	for _, one := range all {
+		one.post(func(m *mail) { m.cut = true })
+	}
+	return len(all)
+}
+
+func (s *plainLoop) wait() { s.running.Wait() }
+
+func (s *plainLoop) stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Stats{Active: len(s.sessions), Retransmissions: s.retransmissions.Load()}
+}
+
+func (s *plainLoop) transfers() []Progress {
+	all := s.snapshot()
+	list := make([]Progress, 0, len(all))
+	for _, one := range all {
+		list = append(list, one.progress())
+	}
+	return list
+}
+
+func (s *plainLoop) snapshot() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*session, 0, len(s.sessions))
+	for one := range s.sessions {
+		all = append(all, one)
+	}
+	return all
+}
+
+// now is the time as the state machines have it.
+func (s *plainLoop) now() time.Duration { return time.Since(s.epoch) }

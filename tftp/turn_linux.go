@@ -1,0 +1,70 @@
+package tftp
+
+import "time"
+
+// A turn is what one goroutine does with the flows of a worker: under the
+// worker's lock it runs state machines and collects what they want done, and
+// without it that is done. So a lock is never held while packets are sent,
+// files are read or reports are made.
+type turn struct {
+	loop *batchLoop
+	now  time.Duration
+	out  *outbox
+
+	more    []*flow    // have more to send, or their deadline has passed
+	reading []fillJob  // chunks to be read
+	idle    []*source  // files to be closed
+	reports []Transfer // of flows that have ended
+}
+
+// A fillJob is a chunk to be read for a flow. ahead tells that it is not needed
+// yet.
+type fillJob struct {
+	flow   *flow
+	source *source
+	index  int64
+	ahead  bool
+}
+
+func newTurn(l *batchLoop) *turn { return &turn{loop: l, out: newOutbox(l.cache)} }
+
+// finish does what was collected, and goes on with the flows of w that have more
+// until none has.
+func (t *turn) finish(w *worker) {
+	for t.act(); len(t.more) > 0; t.act() {
+		list := t.more
+		t.more = nil
+		w.mu.Lock()
+		t.now = t.loop.now()
+		for len(list) > 0 && t.out.hasRoom() {
+			w.resume(t, list[0])
+			list = list[1:]
+		}
+		w.arm(t.now)
+		w.mu.Unlock()
+		t.more = append(t.more, list...)
+	}
+}
+
+// act does what was collected.
+func (t *turn) act() {
+	l := t.loop
+	t.out.flush()
+	for _, job := range t.reading {
+		l.files.do(func() { l.fill(job) })
+	}
+	for _, s := range t.idle {
+		l.files.do(func() { s.close(l.cache) })
+	}
+	for _, r := range t.reports {
+		l.options.report(r)
+	}
+	ended := len(t.reports)
+	clear(t.reading)
+	clear(t.idle)
+	clear(t.reports)
+	t.reading, t.idle, t.reports = t.reading[:0], t.idle[:0], t.reports[:0]
+	if ended > 0 && l.gate.gone(ended) {
+		l.closeSockets()
+	}
+}
