@@ -29,6 +29,11 @@ func (s *plainLoop) readRequests(ctx context.Context, c *requestConn) error {
 // request starts a transfer for a RRQ or WRQ, or refuses it.
 func (s *plainLoop) request(ctx context.Context, c *requestConn, d datagram, b []byte) {
 	t, r, refused, err := judge(b, d)
+	if err == nil && r.Op == OpWRQ {
+		if refused, err = s.options.writes.request(ctx, r, t, d, b); err == nil {
+			return
+		}
+	}
 	if err != nil {
 		s.refuse(c, d, t, refused, err)
 		return

@@ -11,7 +11,7 @@ type Direction string
 // The directions of a transfer.
 const (
 	Read  Direction = "read"  // RRQ: the client fetches
-	Write Direction = "write" // WRQ: the client stores; refused by this server
+	Write Direction = "write" // WRQ: the client stores; refused without a [Depot]
 )
 
 // Result is how a transfer ended.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -89,7 +90,7 @@ func (x *session) await(b []byte, deadline time.Duration) output {
 	case err != nil:
 		return x.transfer.stop(wireError{}, fmt.Errorf("read from the transfer's socket: %w", err))
 	case from != x.client:
-		x.answerStranger(b[:n], from)
+		answerStranger(x.conn, b[:n], from, x.client)
 		return x.step((*transfer).tick)
 	}
 	p, err := ParsePacket(b[:n])
@@ -120,15 +121,15 @@ func (x *session) readMail() (o output, ok bool) {
 // answerStranger tells another port of the client's address that it has no part
 // in this transfer (RFC 1350 section 4). Other addresses are ignored, for they
 // may be forged, and so are ERRORs, or two servers could go on for ever.
-func (x *session) answerStranger(b []byte, from netip.AddrPort) {
-	if from.Addr() != x.client.Addr() || from.Port() == 0 || len(b) < headerLen {
+func answerStranger(conn *net.UDPConn, b []byte, from, client netip.AddrPort) {
+	if from.Addr() != client.Addr() || from.Port() == 0 || len(b) < headerLen {
 		return
 	}
 	if Opcode(binary.BigEndian.Uint16(b)) == OpERROR {
 		return
 	}
 	// Lost or not, the transfer itself goes on.
-	_, _ = x.conn.WriteToUDPAddrPort(wireUnknownTID.packet(), from)
+	_, _ = conn.WriteToUDPAddrPort(wireUnknownTID.packet(), from)
 }
 
 // step runs the state machine and counts what it did.

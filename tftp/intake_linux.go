@@ -28,7 +28,12 @@ func (l *batchLoop) readRequests(ctx context.Context, c *requestConn) error {
 // request starts a transfer for a RRQ or WRQ, or refuses it.
 func (l *batchLoop) request(ctx context.Context, t *turn, c *requestConn, d datagram, b []byte) {
 	event, r, refused, err := judge(b, d)
-	if err == nil {
+	switch {
+	case err == nil && r.Op == OpWRQ:
+		if refused, err = l.options.writes.request(ctx, r, event, d, b); err == nil {
+			return
+		}
+	case err == nil:
 		f := l.newFlow(r, d, b)
 		switch l.admit(t, f) {
 		case admitted:

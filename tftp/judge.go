@@ -15,8 +15,8 @@ var (
 	errBusy     = errors.New("too many transfers")
 )
 
-// judge reads a request, and begins the report of its transfer. If it cannot be
-// served whatever its file is, err says why and refused what the client is told.
+// judge reads a request, and begins the report of its transfer. If it makes no
+// sense, err says why and refused what the client is told.
 func judge(b []byte, d datagram) (t Transfer, r Request, refused wireError, err error) {
 	t = Transfer{
 		Client: d.from, Local: d.to, Direction: Read,
@@ -28,9 +28,6 @@ func judge(b []byte, d datagram) (t Transfer, r Request, refused wireError, err 
 		return t, r, wireError{bad.Code, bad.Text}, err
 	}
 	t.File, t.Direction = r.Name, direction(r.Op)
-	if r.Op == OpWRQ {
-		return t, r, wireReadOnly, errReadOnly
-	}
 	return t, r, wireError{}, nil
 }
 

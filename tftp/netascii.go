@@ -110,3 +110,46 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 	}
 	return fmt.Errorf("read %d bytes at offset %d: %w", len(p), off, err)
 }
+
+// A netasciiWriter takes netascii off the wire and writes what it means: CR LF is
+// LF, CR NUL is CR (RFC 764). The two may come in different packets.
+type netasciiWriter struct {
+	to io.Writer
+	cr bool // the last byte was a CR, which is not written yet
+}
+
+// Write implements io.Writer.
+func (w *netasciiWriter) Write(p []byte) (int, error) {
+	out := make([]byte, 0, len(p)+1)
+	for _, c := range p {
+		after := w.cr
+		w.cr = c == '\r'
+		switch {
+		case after && c == '\n':
+			out = append(out, '\n')
+			continue
+		case after && c == 0:
+			out = append(out, '\r')
+			continue
+		case after: // a lone CR breaks the rules; it is kept
+			out = append(out, '\r')
+		}
+		if !w.cr {
+			out = append(out, c)
+		}
+	}
+	if _, err := w.to.Write(out); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// flush writes a CR that nothing followed.
+func (w *netasciiWriter) flush() error {
+	if !w.cr {
+		return nil
+	}
+	w.cr = false
+	_, err := w.to.Write([]byte{'\r'})
+	return err
+}

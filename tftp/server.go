@@ -47,8 +47,14 @@ type Options struct {
 	// in bytes; 0 means 64 MiB. Only files with a [File.Version] stay in it.
 	CacheBytes int64
 
+	// Depot takes the files that clients write. Without one every WRQ is refused
+	// with ERROR 2, "read-only".
+	Depot Depot
+
 	// Node is copied into each Transfer.
 	Node string
+
+	writes *writes // never nil once the server listens
 }
 
 func (o *Options) validate() error {
@@ -69,6 +75,7 @@ func (o *Options) validate() error {
 // down once.
 type Server struct {
 	loop    loop
+	writes  *writes
 	drained func() <-chan struct{}
 }
 
@@ -105,8 +112,8 @@ type Progress struct {
 	File   string         // the name as requested
 	Label  string         // File.Label; empty until the file is open
 	Size   int64          // size of the file in bytes; -1 until the file is open
-	Bytes  int64          // payload acknowledged by the client
-	Since  time.Time      // when the RRQ came
+	Bytes  int64          // payload acknowledged by the client, or written by it
+	Since  time.Time      // when the request came
 }
 
 // Listen binds the sockets for requests. They are bound when it returns. If that
@@ -126,14 +133,16 @@ func listenWith(o Options, listen func(Options) (loop, error)) (*Server, error) 
 	if o.CacheBytes == 0 {
 		o.CacheBytes = DefaultCacheBytes
 	}
+	o.writes = newWrites(&o)
 	l, err := listen(o)
 	if err != nil {
 		return nil, err
 	}
-	return &Server{loop: l, drained: sync.OnceValue(func() <-chan struct{} {
+	return &Server{loop: l, writes: o.writes, drained: sync.OnceValue(func() <-chan struct{} {
 		done := make(chan struct{})
 		go func() {
 			l.wait()
+			o.writes.running.Wait()
 			close(done)
 		}()
 		return done
@@ -156,8 +165,8 @@ func (s *Server) Serve(ctx context.Context) error {
 	case err = <-stopped:
 	}
 	if err != nil {
-		s.loop.stopListening()
-		s.loop.cut()
+		s.StopListening()
+		s.cut()
 	}
 	<-s.drained()
 	return err
@@ -169,13 +178,13 @@ func (s *Server) Serve(ctx context.Context) error {
 // and an error that wraps ctx's if transfers had to be cut. It may be called
 // often, at once and before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.loop.stopListening()
+	s.StopListening()
 	select {
 	case <-s.drained():
 		return nil
 	case <-ctx.Done():
 	}
-	cut := s.loop.cut()
+	cut := s.cut()
 	<-s.drained()
 	if cut == 0 {
 		return nil
@@ -185,14 +194,24 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // StopListening takes no more requests; the port is free when it returns.
 // Transfers that run go on until [Server.Shutdown] ends them.
-func (s *Server) StopListening() { s.loop.stopListening() }
+func (s *Server) StopListening() {
+	s.writes.stopListening()
+	s.loop.stopListening()
+}
+
+// cut ends all transfers and tells how many there were.
+func (s *Server) cut() int { return s.loop.cut() + s.writes.cut() }
 
 // Stats tells how busy the server is.
-func (s *Server) Stats() Stats { return s.loop.stats() }
+func (s *Server) Stats() Stats {
+	st := s.loop.stats()
+	st.Active += s.writes.active()
+	return st
+}
 
 // Transfers describes all running transfers, the oldest first.
 func (s *Server) Transfers() []Progress {
-	list := s.loop.transfers()
+	list := append(s.loop.transfers(), s.writes.transfers()...)
 	slices.SortFunc(list, func(a, b Progress) int { return a.Since.Compare(b.Since) })
 	return list
 }

@@ -97,6 +97,8 @@ var (
 	wireShutdown   = wireError{ErrAccessViolation, "server is shutting down"}
 	wireChanged    = wireError{ErrAccessViolation, "file changed"}
 	wireTimedOut   = wireError{ErrAccessViolation, "timed out"}
+	wireExists     = wireError{ErrFileExists, "file already exists"}
+	wireFull       = wireError{ErrDiskFull, "disk full"}
 	// "Allocation exceeded" is the only code that tells of a passing want, and
 	// U-Boot tries again on it, which is what the text says too.
 	wireBusy       = wireError{ErrDiskFull, "server is busy, try again"}

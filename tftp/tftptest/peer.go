@@ -105,3 +105,23 @@ func (p *Peer) ExpectError(code tftp.ErrorCode) tftp.Packet {
 	}
 	return got
 }
+
+// Write sends a WRQ for a file in octet mode to the port for requests.
+func (p *Peer) Write(name string, options ...tftp.Option) {
+	p.tb.Helper()
+	p.SendTo(p.server, tftp.Request{Op: tftp.OpWRQ, Name: name, Mode: tftp.Octet, Options: options}.Append(nil))
+}
+
+// Data sends a DATA packet to where the last packet came from.
+func (p *Peer) Data(n tftp.BlockNumber, data []byte) {
+	p.tb.Helper()
+	p.SendTo(p.tid, tftp.Packet{Op: tftp.OpDATA, Block: n, Data: data}.Append(nil))
+}
+
+// ExpectAck waits for ACK with this number.
+func (p *Peer) ExpectAck(n tftp.BlockNumber) {
+	p.tb.Helper()
+	if got := p.Expect(tftp.OpACK); got.Block != n {
+		p.tb.Fatalf("got ACK %d, want %d", got.Block, n)
+	}
+}
