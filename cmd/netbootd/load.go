@@ -11,6 +11,7 @@ import (
 	"netbootd/dhcpproxy"
 	"netbootd/internal/config"
 	"netbootd/internal/daemon"
+	"netbootd/internal/images"
 	"netbootd/internal/loaders"
 )
 
@@ -76,12 +77,24 @@ func settingsOf(s config.Service) daemon.Settings {
 			MaxTransfers: s.TFTP.MaxTransfers,
 			MaxPerClient: s.TFTP.MaxTransfersPerClient,
 			Drain:        s.TFTP.Drain,
+			Write:        writeSettingsOf(s.TFTP.Write),
 		},
 		Images:        s.Images,
 		State:         s.State,
 		LoaderDirs:    loaderDirs(s),
 		MetricsListen: s.Metrics.Listen,
 		ControlSocket: s.Control.Socket,
+	}
+}
+
+// writeSettingsOf is what the daemon takes from [tftp.write], if it is there.
+func writeSettingsOf(w *config.Write) *daemon.WriteSettings {
+	if w == nil {
+		return nil
+	}
+	return &daemon.WriteSettings{
+		Inbox: images.InboxOptions{Dir: w.Dir, Overwrite: w.Overwrite, Quota: w.Quota},
+		Allow: w.Allow,
 	}
 }
 

@@ -137,6 +137,9 @@ func (l *Log) TFTP(t tftp.Transfer) {
 func transferLine(t tftp.Transfer) (slog.Level, string) {
 	switch t.Result {
 	case tftp.Delivered:
+		if t.Direction == tftp.Write {
+			return slog.LevelInfo, "file written"
+		}
 		return slog.LevelInfo, "file delivered"
 	case tftp.Probe:
 		return slog.LevelDebug, "size of the file asked"

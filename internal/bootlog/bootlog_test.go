@@ -46,6 +46,7 @@ func TestOneLineForEachThingThatAPersonWouldAsk(t *testing.T) {
 	l.DHCP(dhcpproxy.Event{Type: dhcpproxy.TypeDiscover, Machine: pc, Reason: bootmenu.ReasonNoLoader, Why: "no iPXE"})
 	l.DHCP(dhcpproxy.Event{Type: dhcpproxy.TypeDiscover, Machine: pc, Reason: dhcpproxy.ReasonNotPXE}) // normal silence
 	l.TFTP(tftp.Transfer{Result: tftp.Delivered, Client: client, File: "linux", Label: "debian", Bytes: 5, Duration: 1500 * time.Microsecond, Blksize: 1468, Windowsize: 4})
+	l.TFTP(tftp.Transfer{Result: tftp.Delivered, Direction: tftp.Write, Client: client, File: "logs/dmesg", Bytes: 9, Blksize: 512, Windowsize: 1})
 	l.TFTP(tftp.Transfer{Result: tftp.Probe, Client: client, File: "linux"}) // normal
 	l.TFTP(tftp.Transfer{Result: tftp.NotFound, Client: netip.MustParseAddrPort("198.18.0.99:2000"), File: "nope"})
 	l.TFTP(tftp.Transfer{Result: tftp.Failed, Client: client, File: "linux", Err: errors.New("the client fell silent")})
@@ -54,6 +55,7 @@ level=INFO msg="OFFER sent" mac=52:54:00:12:34:56 arch=x64-uefi ipxe=true profil
 level=INFO msg="no answer to DISCOVER" mac=52:54:00:12:34:56 arch=x64-uefi reason=no_profile why="none of 2"
 level=WARN msg="no answer to DISCOVER" mac=52:54:00:12:34:56 arch=x64-uefi reason=no_loader why="no iPXE"
 level=INFO msg="file delivered" client=198.18.0.50 mac=52:54:00:12:34:56 file=linux profile=debian bytes=5 took=2ms blksize=1468 windowsize=4 resent=0
+level=INFO msg="file written" client=198.18.0.50 mac=52:54:00:12:34:56 file=logs/dmesg bytes=9 took=0s blksize=512 windowsize=1 resent=0
 level=INFO msg="file not found" client=198.18.0.99 mac=unknown file=nope
 level=WARN msg="transfer failed" client=198.18.0.50 mac=52:54:00:12:34:56 file=linux why="the client fell silent"
 `

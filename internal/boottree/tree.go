@@ -128,6 +128,10 @@ func (t *Tree) visitor(client netip.Addr) visitor {
 	return visitor{machine: m, decision: t.Catalog().Select(m), known: true}
 }
 
+// ProfileOf is the profile of the machine at an address, empty if it has none. It
+// may ask the kernel, so it may block.
+func (t *Tree) ProfileOf(client netip.Addr) string { return t.visitor(client).decision.Profile }
+
 // find looks through the layers.
 func (t *Tree) find(v visitor, name string) (*File, error) {
 	if f, reserved, err := t.generate(v, name); reserved {

@@ -101,8 +101,7 @@ func writeTables(sb *strings.Builder, schema *table) {
 		if name == "" {
 			sb.WriteString("\n### At the top\n")
 		} else {
-			family, _, isNamed := strings.Cut(name, ".")
-			if isNamed {
+			if family, ok := strings.CutSuffix(name, "."+tab.sample); ok && tab.sample != "" {
 				name = family + ".NAME"
 			}
 			fmt.Fprintf(sb, "\n### [%s]\n\n%s\n", name, tab.doc)

@@ -86,6 +86,23 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
+// parseNetwork takes a prefix of IPv4 or IPv6.
+func parseNetwork(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err == nil && p.Addr().Is6() {
+		if p != p.Masked() {
+			return p, fmt.Errorf("%s has bits set behind its length, want \"%s\"", quote(s), p.Masked())
+		}
+		return p, nil
+	}
+	if p, v4 := parsePrefix(s); v4 == nil {
+		return p, nil
+	} else if err == nil {
+		return p, v4
+	}
+	return p, fmt.Errorf("%s is not a network such as \"198.18.0.0/24\" or \"2001:db8::/64\"", quote(s))
+}
+
 // parseListen takes "host:port" and ":port"; the host must be an address, for a
 // name may mean another one tomorrow.
 func parseListen(s string) (string, error) {

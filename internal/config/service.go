@@ -59,7 +59,19 @@ type TFTP struct {
 	MaxTransfers          int           // at once, at least 1
 	MaxTransfersPerClient int           // at once for one client address, at least 1
 	Drain                 time.Duration // how long running transfers may go on at a stop, 0 to 1 hour
+	Write                 *Write        // whether clients may write files; nil: they may not
 }
+
+// Write is the settings of [tftp.write].
+type Write struct {
+	Dir       string         // of the files that clients write
+	Allow     []netip.Prefix // networks whose clients may; not empty
+	Overwrite bool           // a file of the same name is replaced
+	Quota     int64          // bytes that the directory may hold, at least 1
+}
+
+// defaultQuota is room for many logs and a few crash images.
+const defaultQuota = 1 << 30
 
 // Metrics is the settings of [metrics].
 type Metrics struct {
@@ -104,8 +116,12 @@ func ParseService(name, dir string, src []byte) (Service, Problems) {
 	d := newDocument(name, src)
 	if d.isText() {
 		root := d.parse()
-		d.decode(serviceSchema(&s, dir), root)
+		w := Write{Quota: defaultQuota}
+		d.decode(serviceSchema(&s, &w, dir), root)
 		d.checkDirs(root, s)
+		if d.checkWrite(root, w, s.Images) {
+			s.TFTP.Write = &w
+		}
 		d.verify()
 	}
 	if len(d.problems) > 0 {
@@ -115,12 +131,45 @@ func ParseService(name, dir string, src []byte) (Service, Problems) {
 	return s, nil
 }
 
+// checkWrite tells whether there is a table [tftp.write], and reports what it
+// lacks: there is no directory and no network that everybody would be right with.
+func (d *document) checkWrite(root *node, w Write, images string) bool {
+	e, ok := root.byName["tftp"]
+	if !ok || e.value.kind != kindTable {
+		return false
+	}
+	if e, ok = e.value.byName["write"]; !ok || e.value.kind != kindTable {
+		return false
+	}
+	for _, need := range []struct {
+		key, example string
+		absent       bool
+	}{
+		{"dir", `dir = "/var/lib/netbootd/written"`, w.Dir == ""},
+		{"allow", `allow = ["198.18.0.0/24"]`, len(w.Allow) == 0},
+	} {
+		if _, written := e.value.byName[need.key]; need.absent && !written {
+			d.problemf(e.value.offset, "[tftp.write] has no %s", need.key)
+			d.hintf("add a line such as %s", need.example)
+		}
+	}
+	if key, ok := e.value.byName["dir"]; ok && w.Dir != "" && liesIn(w.Dir, images) {
+		d.problemf(key.value.offset, "dir %s lies in images %s, where every file is served", quote(w.Dir), quote(images))
+	}
+	return true
+}
+
+// liesIn tells whether a directory is another one or below it.
+func liesIn(dir, other string) bool {
+	below, err := filepath.Rel(other, dir)
+	return err == nil && below != ".." && !strings.HasPrefix(below, "../")
+}
+
 // checkDirs reports directories below images, because everything there is served
 // to anyone who asks.
 func (d *document) checkDirs(root *node, s Service) {
 	for _, dir := range []struct{ key, path string }{{"state", s.State}, {"profiles", s.Profiles}} {
-		below, err := filepath.Rel(s.Images, dir.path)
-		if err != nil || below == ".." || strings.HasPrefix(below, "../") {
+		if !liesIn(dir.path, s.Images) {
 			continue
 		}
 		e, ok := root.byName[dir.key]

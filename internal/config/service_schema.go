@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"math"
 	"time"
 
 	"netbootd/tftp"
@@ -10,9 +11,9 @@ import (
 // maxTransfersLimit is beyond what one host's memory and ports can bear.
 const maxTransfersLimit = 1_000_000
 
-// serviceSchema is what may stand in netbootd.toml. Values go to s; relative
-// paths are relative to dir.
-func serviceSchema(s *Service, dir string) *table {
+// serviceSchema is what may stand in netbootd.toml. Values go to s, and those of
+// [tftp.write] to w; relative paths are relative to dir.
+func serviceSchema(s *Service, w *Write, dir string) *table {
 	hostPath := parseHostPath(dir)
 	return &table{
 		keys: []key{
@@ -43,7 +44,7 @@ func serviceSchema(s *Service, dir string) *table {
 				doc:   "Directories that are searched for boot loaders (iPXE). Earlier ones win.",
 			},
 		},
-		tables: []table{logTable(&s.Log), dhcpTable(&s.DHCP), tftpTable(&s.TFTP), metricsTable(&s.Metrics), controlTable(&s.Control, dir)},
+		tables: []table{logTable(&s.Log), dhcpTable(&s.DHCP), tftpTable(&s.TFTP, writeTable(w, hostPath)), metricsTable(&s.Metrics), controlTable(&s.Control, dir)},
 	}
 }
 
@@ -84,7 +85,7 @@ func dhcpTable(c *DHCP) table {
 	}}
 }
 
-func tftpTable(c *TFTP) table {
+func tftpTable(c *TFTP, write table) table {
 	return table{name: "tftp", doc: "The TFTP server. It listens while at least one profile is started.", keys: []key{
 		{
 			name: "listen", value: text(&c.Listen, parseListen), def: `":69"`, example: `"192.0.2.10:69"`,
@@ -118,6 +119,29 @@ func tftpTable(c *TFTP) table {
 			name: "drain", def: `"10s"`, example: `"1m"`,
 			value: duration(&c.Drain, 0, time.Hour),
 			doc:   "How long running transfers may go on when the server stops, before they are cut.",
+		},
+	}, tables: []table{write}}
+}
+
+func writeTable(w *Write, hostPath func(string) (string, error)) table {
+	return table{name: "write", doc: "Files that clients write, such as logs and crash images of boards. Without this table every write is refused.", keys: []key{
+		{
+			name: "dir", value: text(&w.Dir, hostPath), def: "none, the table needs it", example: `"/var/lib/netbootd/written"`,
+			doc: "Directory that the files go to, and nothing else does. A file appears when it is complete.",
+		},
+		{
+			name: "allow", def: "none, the table needs it", example: `["198.18.0.0/24"]`,
+			value: filled(list(&w.Allow, parseNetwork), "name the networks of the clients that may write"),
+			doc:   "Networks, IPv4 or IPv6, whose clients may write.",
+		},
+		{
+			name: "overwrite", value: boolean(&w.Overwrite), def: "false", example: "true",
+			doc: "Whether a file of the same name is replaced. Otherwise the client is told that it exists.",
+		},
+		{
+			name: "quota", def: "1073741824", example: "10737418240",
+			value: number(&w.Quota, 1, math.MaxInt64),
+			doc:   "Bytes that all files of the directory may have together. What would go beyond is refused, at once if the client announces its size.",
 		},
 	}}
 }

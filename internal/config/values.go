@@ -120,7 +120,7 @@ func filled(v value, advice string) value {
 }
 
 // number is a whole number within bounds, both included.
-func number[T ~int | ~uint16](dst *T, low, high T) value {
+func number[T ~int | ~int64 | ~uint16](dst *T, low, high T) value {
 	allowed := fmt.Sprintf("%d to %d", low, high)
 	return value{want: "a whole number", allowed: allowed, read: func(d *document, k *key, n *node) {
 		if n.kind != kindInteger {

@@ -25,6 +25,7 @@ import (
 type Daemon struct {
 	opts     Options
 	images   *images.Store
+	inbox    *images.Inbox // nil: clients may not write
 	links    *boottree.Links
 	tree     *boottree.Tree
 	listener *listener
@@ -54,7 +55,7 @@ func Run(ctx context.Context, force <-chan struct{}, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = d.images.Close() }()
+	defer d.close()
 	if err := d.bind(); err != nil {
 		d.unbind()
 		return explain(err)
@@ -82,13 +83,27 @@ func newDaemon(o Options) (*Daemon, error) {
 	d.tree = boottree.New(boottree.Options{Images: store, Links: d.links, Neighbour: neighbour, ScriptRead: d.scriptRead})
 	d.log = bootlog.New(bootlog.Options{Logger: o.Logger, MAC: d.links.MAC})
 	d.metrics = metrics.New(o.Build, d.engineStats)
+	if w := o.Settings.TFTP.Write; w != nil {
+		if d.inbox, err = images.OpenInbox(w.Inbox); err != nil {
+			d.close()
+			return nil, &StartError{fmt.Errorf("directory of files that clients write: %w", err), "make it, or name another with dir in [tftp.write]"}
+		}
+	}
 	d.listener = &listener{options: d.tftpOptions(), drain: o.Settings.TFTP.Drain, failed: d.fail, logger: o.Logger}
 	return d, nil
 }
 
+// close gives the directories back.
+func (d *Daemon) close() {
+	_ = d.images.Close() // both were only held open
+	if d.inbox != nil {
+		_ = d.inbox.Close()
+	}
+}
+
 func (d *Daemon) tftpOptions() tftp.Options {
 	s := d.opts.Settings.TFTP
-	return tftp.Options{
+	o := tftp.Options{
 		Listen:       s.Listen,
 		Opener:       opener{d.tree},
 		Report:       func(t tftp.Transfer) { d.metrics.TFTP(t); d.log.TFTP(t) },
@@ -97,6 +112,10 @@ func (d *Daemon) tftpOptions() tftp.Options {
 		MaxPerClient: s.MaxPerClient,
 		Node:         d.opts.Node,
 	}
+	if d.inbox != nil {
+		o.Depot = depot{d.inbox, s.Write.Allow, d.tree.ProfileOf}
+	}
+	return o
 }
 
 // bind opens every socket, so that whatever is taken is found before anything is

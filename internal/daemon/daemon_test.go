@@ -18,7 +18,9 @@ import (
 
 	"netbootd/bootmenu"
 	"netbootd/client"
+	"netbootd/internal/images"
 	"netbootd/metrics"
+	"netbootd/tftp"
 	"netbootd/tftp/tftptest"
 )
 
@@ -366,5 +368,34 @@ func TestStateOfAnUnknownFormatIsAReasonNotToStart(t *testing.T) {
 	}
 	if b, err := os.ReadFile(file); err != nil || string(b) != `{"format":99}` {
 		t.Errorf("the file was touched: %q, %v", b, err)
+	}
+}
+
+func TestClientsWriteOnlyWhereItIsAllowed(t *testing.T) {
+	t.Parallel()
+	for network, allowed := range map[string]bool{"127.0.0.0/8": true, "198.18.0.0/15": false} {
+		f := newFixture(t, board("a"))
+		dir := filepath.Join(f.dir, "written")
+		f.opts.Settings.TFTP.Write = &WriteSettings{Inbox: images.InboxOptions{Dir: dir, Quota: 1000}, Allow: []netip.Prefix{netip.MustParsePrefix(network)}}
+		f.start()
+		p := tftptest.NewPeer(t, netip.MustParseAddr("127.0.0.1"), netip.MustParseAddrPort(listenerOf(f.status(), "tftp")))
+		p.Write(`\\logs\\dmesg`)
+		if !allowed {
+			p.ExpectError(tftp.ErrAccessViolation)
+			f.log.wait(t, 0, "127.0.0.1 may not write")
+			continue
+		}
+		p.ExpectAck(0)
+		p.Data(1, []byte("oops"))
+		p.ExpectAck(1)
+		if b, err := os.ReadFile(filepath.Join(dir, "logs/dmesg")); err != nil || string(b) != "oops" {
+			t.Errorf("stored %q, %v", b, err)
+		}
+		p.Write("../climb")
+		p.ExpectError(tftp.ErrAccessViolation)
+		p.Write("logs/dmesg")
+		p.ExpectError(tftp.ErrFileExists)
+		p.Write("big", tftp.Option{Name: "tsize", Value: "1001"})
+		p.ExpectError(tftp.ErrDiskFull)
 	}
 }

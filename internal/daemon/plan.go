@@ -7,6 +7,7 @@ import (
 
 	"netbootd/bootmenu"
 	"netbootd/dhcpproxy"
+	"netbootd/internal/images"
 	"netbootd/metrics"
 	"netbootd/tftp"
 )
@@ -40,6 +41,14 @@ type TFTPSettings struct {
 	MaxTransfers int           // at once, in all
 	MaxPerClient int           // at once, per client address
 	Drain        time.Duration // how long transfers may go on once the listener stops
+	Write        *WriteSettings
+}
+
+// WriteSettings say what becomes of files that clients write. Without them every
+// write is refused.
+type WriteSettings struct {
+	Inbox images.InboxOptions
+	Allow []netip.Prefix // networks whose clients may write
 }
 
 // A Plan is what is to be served.

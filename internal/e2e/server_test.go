@@ -63,7 +63,13 @@ func newServer(t *testing.T, n *lab.Network, profiles map[string]string) *server
 
 func (s *server) configure(t *testing.T, iface string) {
 	t.Helper()
-	writeFile(t, s.config, fmt.Sprintf(`interfaces = [%q]
+	writeFile(t, s.config, s.settings(iface))
+}
+
+// settings is the text of a netbootd.toml that serves an interface. Tables may
+// follow it.
+func (s *server) settings(iface string) string {
+	return fmt.Sprintf(`interfaces = [%q]
 profiles   = "profiles.d"
 images     = "images"
 state      = "state"
@@ -71,7 +77,7 @@ state      = "state"
 socket = "control.sock"
 [metrics]
 listen = "127.0.0.1:9469"
-`, iface))
+`, iface)
 }
 
 func (s *server) writeProfile(t *testing.T, name, text string) {

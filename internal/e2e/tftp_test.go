@@ -182,3 +182,48 @@ func hashOf(t *testing.T, path string) string {
 	}
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
+
+// TestStockTFTPClientsWriteWholeFiles lets boards, played by stock clients, write
+// logs: what is allowed is stored whole, what is not is refused.
+func TestStockTFTPClientsWriteWholeFiles(t *testing.T) {
+	need(t, "tftp", "curl", "atftp", "busybox")
+	ctx, n := newNetwork(t)
+	s := newServer(t, n, map[string]string{"pxe": pxeProfile})
+	writeFile(t, filepath.Join(s.images, "hello.ipxe"), "#!ipxe\n")
+	writeFile(t, s.config, s.settings("eth0")+"[tftp.write]\ndir = \"written\"\nallow = [\"198.18.0.0/24\"]\nquota = 10000000\n")
+	s.start(ctx, t)
+	local := filepath.Join(t.TempDir(), "log")
+	content := make([]byte, 3_000_001)
+	if _, err := io.ReadFull(rand.NewChaCha8([32]byte{'w'}), content); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(local, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	server := lab.BootAddr.String()
+	for _, c := range []struct {
+		name string
+		args []string
+	}{
+		{"curl", []string{"curl", "--silent", "--show-error", "--upload-file", local, tftpURL("logs/curl")}},
+		{"atftp", []string{"atftp", "--option", "blksize 1428", "--put", "--local-file", local, "--remote-file", "logs/atftp", server}},
+		{"busybox", []string{"busybox", "tftp", "-p", "-b", "1428", "-l", local, "-r", "logs/busybox", server}},
+	} {
+		if code, out := inClient(ctx, t, s, c.args[0], c.args[1:]...); code != 0 {
+			t.Errorf("%s: exit code %d: %s", c.name, code, out)
+			continue
+		}
+		if got, want := hashOf(t, filepath.Join(s.dir, "written/logs", c.name)), hashOf(t, local); got != want {
+			t.Errorf("%s: sha256 is %s, want %s", c.name, got, want)
+		}
+	}
+	if code, out := inClient(ctx, t, s, "curl", "--silent", "--show-error", "--upload-file", local, tftpURL("logs/curl")); code == 0 {
+		t.Errorf("a file was overwritten: %s", out)
+	}
+	if code, out := inClient(ctx, t, s, "curl", "--silent", "--show-error", "--upload-file", local, tftpURL("one-too-many")); code == 0 {
+		t.Errorf("more than the quota was stored: %s", out)
+	}
+	if left, err := filepath.Glob(filepath.Join(s.dir, "written/.partial*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
