@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 )
 
 // Results stand between these lines of a document.
@@ -28,7 +27,7 @@ func writeBetweenMarkers(file, text string) error {
 	if !begins || !ends {
 		return fmt.Errorf("%s: %w", file, errors.New("the lines that mark the results are missing"))
 	}
-	return os.WriteFile(file, fmt.Appendf(nil, "%s%s\n%s\n%s%s", before, beginMarker, strings.TrimSpace(text), endMarker, after), 0o644)
+	return os.WriteFile(file, fmt.Appendf(nil, "%s%s\n%s\n\n%s%s", before, beginMarker, strings.TrimSpace(text), endMarker, after), 0o644)
 }
 
 // markdown is the whole result.
@@ -145,25 +144,6 @@ func (m measurement) commonFailure() string {
 	return why
 }
 
-// line is a measurement on one line, for the reader who waits.
-func (m measurement) line() string {
-	if m.why != "" {
-		return m.why
-	}
-	text := ""
-	if x, ok := memory.of(m); ok {
-		text = fmt.Sprintf("%d open, %.0f bytes each", m.open, x)
-	} else if x, ok := cpu.of(m); ok {
-		text = fmt.Sprintf("%s MB/s, %s CPU-s/GB, p99 %s", rate.number(value{m.Rate(), true}), cpu.number(value{x, true}),
-			duration(value{m.Percentile(0.99).Seconds(), true}))
-	}
-	text += fmt.Sprintf(", generator busy %.2f", m.Busy())
-	if m.Failed() > 0 {
-		text += fmt.Sprintf(", %d failed: %s", m.Failed(), m.commonFailure())
-	}
-	return strings.TrimPrefix(text, ", ")
-}
-
 func (r *report) percentile(server string, q float64) value {
 	var list []float64
 	for _, m := range r.rounds[server] {
@@ -180,56 +160,4 @@ func (r *report) busy(server string) value {
 		list = append(list, m.Busy())
 	}
 	return median(list)
-}
-
-// String is the metric's name and unit in a table.
-func (k metric) String() string {
-	return [...]string{"MB/s", "CPU-s/GB", "p99", "bytes for each open transfer", "failed"}[k]
-}
-
-// number is a value without its unit; empty if there is none.
-func (k metric) number(v value) string {
-	switch k {
-	case rate:
-		v.x /= 1e6
-		if v.x < 10 {
-			return number(v, "%.2f")
-		}
-	case cpu:
-		v.x *= 1e9
-		return number(v, "%.2f")
-	}
-	return number(v, "%.0f")
-}
-
-// text is a value with the unit that the metric's name does not tell.
-func (k metric) text(v value) string {
-	if k == p99 {
-		return duration(v)
-	}
-	return k.number(v)
-}
-
-func number(v value, format string) string {
-	if !v.ok {
-		return "-"
-	}
-	return fmt.Sprintf(format, v.x)
-}
-
-// duration is a value in seconds with three digits or so.
-func duration(v value) string {
-	if !v.ok {
-		return "-"
-	}
-	d := time.Duration(v.x * float64(time.Second))
-	switch {
-	case d >= time.Second:
-		return d.Round(10 * time.Millisecond).String()
-	case d >= 100*time.Millisecond:
-		return d.Round(time.Millisecond).String()
-	case d >= time.Millisecond:
-		return d.Round(10 * time.Microsecond).String()
-	}
-	return d.Round(time.Microsecond).String()
 }

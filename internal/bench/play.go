@@ -48,6 +48,9 @@ func newBench(ctx context.Context, o options, list []scenario, progress io.Write
 			return nil, err
 		}
 	}
+	if err := mountCgroups(); err != nil {
+		return nil, err
+	}
 	b.net, err = lab.NewNetwork(ctx, "bench")
 	return b, err
 }
@@ -183,18 +186,22 @@ func (b *bench) hold(ctx context.Context, p *program, job load.Job) (measurement
 	if err != nil {
 		return measurement{}, err
 	}
-	var during int64
+	var m measurement
 	var readErr error
-	job.Hold = func() { during, readErr = p.memory() }
+	job.Hold = func(open int) {
+		m.open = open
+		m.memory, readErr = p.memory()
+		m.memory -= before
+	}
 	r, err := b.run(ctx, job)
 	if err := errors.Join(err, readErr); err != nil {
 		return measurement{}, err
 	}
-	m := measurement{Result: *r, memory: during - before, open: len(r.Times)}
+	m.Result = *r
 	switch {
 	case p.isGone():
 		m.why = fmt.Sprintf("the server died, %d clients failed", r.Failed())
-	case during == 0:
+	case m.open == 0:
 		m.why = "no transfer could be held open"
 	}
 	return m, nil

@@ -95,6 +95,9 @@ var versionNumber = regexp.MustCompile(`\d+\.\d[\w.]*`)
 func (s server) version(ctx context.Context) string {
 	out, err := exec.CommandContext(ctx, s.program, s.ask).CombinedOutput()
 	line, _, _ := strings.Cut(string(out), "\n")
+	if s.name == netbootd && err == nil {
+		return strings.TrimSpace(line)
+	}
 	if v := versionNumber.FindString(line); v != "" {
 		return s.name + " " + v
 	}

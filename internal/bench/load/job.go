@@ -34,8 +34,9 @@ type Job struct {
 	Bound time.Duration
 
 	// Hold, if set, makes each client stop at its first block. Once all of them
-	// have come so far or failed, Hold is called, and then they go on.
-	Hold func()
+	// have come so far or failed, Hold is told how many are held open, and when
+	// it returns they go on.
+	Hold func(open int)
 }
 
 // withDefaults checks a job and fills in what is not set.

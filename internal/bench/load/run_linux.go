@@ -185,7 +185,7 @@ func (g *generator) sendDelayed(now time.Duration) {
 
 // release calls the job's Hold and lets all clients go on.
 func (g *generator) release() {
-	g.job.Hold()
+	g.job.Hold(g.held)
 	g.job.Hold, g.held = nil, 0
 	now := g.now()
 	for i := range g.clients {

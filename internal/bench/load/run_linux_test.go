@@ -87,13 +87,13 @@ func TestRunHolds(t *testing.T) {
 	p := load.NewPattern()
 	job := serve(t, content(t, p))
 	held := 0
-	job.Hold = func() { held++ }
+	job.Hold = func(open int) { held += open }
 	r, err := load.Run(t.Context(), job, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if held != 1 || r.Failed() != 0 {
-		t.Errorf("got %d holds and failures %v, want 1 and none", held, r.Failures)
+	if held != job.Clients || r.Failed() != 0 {
+		t.Errorf("got %d clients held and failures %v, want all and none", held, r.Failures)
 	}
 }
 

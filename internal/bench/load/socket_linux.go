@@ -73,14 +73,31 @@ func newReceiver(n, size int) *receiver {
 // receive takes what has arrived at a socket and returns the number of packets,
 // 0 if there is none. packet tells of them until the next call.
 func (r *receiver) receive(fd int) (int, error) {
+	if len(r.messages) == 1 {
+		return r.receiveOne(fd)
+	}
 	for i := range r.messages {
 		r.messages[i].header.Namelen = unix.SizeofSockaddrInet4
 	}
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd),
 		uintptr(unsafe.Pointer(unsafe.SliceData(r.messages))), uintptr(len(r.messages)), unix.MSG_DONTWAIT, 0, 0)
+	return received(int(n), errno)
+}
+
+// receiveOne is receive for a single packet, with less work for the kernel.
+func (r *receiver) receiveOne(fd int) (int, error) {
+	size := uint32(unix.SizeofSockaddrInet4)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
+		uintptr(unsafe.Pointer(r.vectors[0].Base)), uintptr(r.vectors[0].Len), unix.MSG_DONTWAIT,
+		uintptr(unsafe.Pointer(&r.from[0])), uintptr(unsafe.Pointer(&size)))
+	r.messages[0].length = uint32(n)
+	return received(1, errno)
+}
+
+func received(n int, errno unix.Errno) (int, error) {
 	switch errno {
 	case 0:
-		return int(n), nil
+		return n, nil
 	case unix.EAGAIN, unix.EINTR:
 		return 0, nil
 	}
