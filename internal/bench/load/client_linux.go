@@ -82,7 +82,7 @@ func (g *generator) send(i int, r reply, block int64, now time.Duration) {
 	}
 	c.sent++
 	c.deadline = now + g.job.Timeout
-	if !g.dice.loses(i, toServer, c.sent) {
+	if r == request || !g.dice.loses(i, toServer, c.sent) {
 		var err error
 		if r == request {
 			err = send(c.fd, g.request, &g.server)

@@ -21,7 +21,9 @@ type Job struct {
 	Blksize    tftp.Blksize
 	Windowsize tftp.Windowsize
 
-	Loss float64       // share of the packets lost, each way
+	// Loss is the share of the packets that are lost, each way. RRQs are not: no
+	// server can mend that, and the client's second would hide what it can mend.
+	Loss float64
 	Seed uint64        // chooses the packets that are lost
 	RTT  time.Duration // how long each answer of a client is held back
 
