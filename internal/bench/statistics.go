@@ -19,7 +19,8 @@ func (k metric) of(m measurement) (x float64, ok bool) {
 	case m.why != "":
 		return 0, false
 	case k == memory:
-		return float64(m.memory) / float64(max(m.open, 1)), m.open > 0
+		// If the server had given up many of them it holds nothing for those.
+		return float64(m.memory) / float64(max(m.open, 1)), m.open > 0 && len(m.Times)*10 >= m.open*9
 	case m.Bytes == 0 || m.open > 0:
 		return 0, false
 	case k == rate:
