@@ -70,7 +70,14 @@ fuzz: ## run each fuzz target for FUZZTIME
 	done
 
 .PHONY: bench
-bench: ## run the benchmarks of single functions
+bench: build ## measure netbootd beside other TFTP servers (needs root; BENCH_FLAGS, BENCH_WRITE=1)
+	@sh internal/e2e/packages.sh bench
+	@CGO_ENABLED=0 $(GO) build -trimpath -o build/pinserver ./internal/bench/pinserver
+	@CGO_ENABLED=0 $(GO) build -trimpath -o build/bench ./internal/bench
+	@$(SUDO) build/bench $(if $(filter 1,$(BENCH_WRITE)),-write docs/performance.md) $(BENCH_FLAGS)
+
+.PHONY: microbench
+microbench: ## run the benchmarks of single functions
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: install

@@ -5,9 +5,10 @@
 #   packages.sh unit    what the race detector needs
 #   packages.sh demo    what the virtual network and its PC need
 #   packages.sh e2e     the same, TFTP clients, and Prometheus
+#   packages.sh bench   the servers that netbootd is measured against
 #
-# Nothing in these lists starts a service. Prometheus would, so it is only
-# unpacked, below build/pkg of the repository.
+# Nothing in these lists starts a service. Prometheus and the TFTP servers would,
+# so they are only unpacked, below build/pkg of the repository.
 set -eu
 
 # Go fetches modules by HTTPS.
@@ -16,9 +17,11 @@ compiler="gcc libc6-dev"
 common="qemu-system-x86 seabios ipxe ipxe-qemu ovmf dnsmasq-base iproute2 debian-installer-12-netboot-amd64"
 # atftp looks the port up by name, in a file that netbase brings.
 clients="tftp-hpa atftp netbase curl busybox-static"
+# The libraries are those of the unpacked servers.
+peers="dnsmasq-base iproute2 libpcre2-8-0 libwrap0"
 
 usage() {
-	echo "usage: $0 unit|demo|e2e" >&2
+	echo "usage: $0 unit|demo|e2e|bench" >&2
 	exit 2
 }
 
@@ -59,26 +62,29 @@ install_missing() {
 	quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
 }
 
-# unpack_prometheus puts prometheus and promtool into build/pkg/prometheus. The
-# directory appears complete or not at all.
-unpack_prometheus() {
-	pkg=$(cd "$(dirname "$0")/../.." && pwd)/build/pkg
-	[ ! -x "$pkg/prometheus/usr/bin/promtool" ] || return 0
-	echo "unpacking: prometheus (into build/pkg, not installed)"
+# unpack PACKAGE FILE puts a package into build/pkg/PACKAGE, unless FILE is there
+# already. The directory appears complete or not at all.
+unpack() {
+	pkg=$(cd "$here/../.." && pwd)/build/pkg
+	[ ! -x "$pkg/$1/$2" ] || return 0
+	echo "unpacking: $1 (into build/pkg, not installed)"
 	mkdir -p "$pkg"
 	work=$(mktemp -d "$pkg/unpack.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	trap 'exit 1' HUP INT TERM
 	cd "$work"
 	# A machine that has never fetched the package lists has none to look in.
-	apt-cache policy prometheus | grep -q 'Candidate: [0-9]' || quietly as_root apt-get update -q
+	apt-cache policy "$1" | grep -q 'Candidate: [0-9]' || quietly as_root apt-get update -q
 	# The sandbox user _apt cannot write here.
-	quietly apt-get download -q -o APT::Sandbox::User=root prometheus
-	quietly dpkg -x ./prometheus_*.deb prometheus
-	rm -rf "$pkg/prometheus"
-	mv prometheus "$pkg/prometheus"
+	quietly apt-get download -q -o APT::Sandbox::User=root "$1"
+	quietly dpkg -x ./"$1"_*.deb "$1"
+	rm -rf "${pkg:?}/$1"
+	mv "$1" "$pkg/$1"
+	cd "$pkg"
+	rm -rf "$work"
 }
 
+here=$(cd "$(dirname "$0")" && pwd)
 [ $# -eq 1 ] || usage
 case $1 in
 unit)
@@ -92,7 +98,13 @@ demo)
 e2e)
 	# shellcheck disable=SC2086
 	install_missing $go $common $clients
-	unpack_prometheus
+	unpack prometheus usr/bin/promtool
+	;;
+bench)
+	# shellcheck disable=SC2086
+	install_missing $go $peers
+	unpack tftpd-hpa usr/sbin/in.tftpd
+	unpack atftpd usr/sbin/atftpd
 	;;
 *) usage ;;
 esac
