@@ -43,7 +43,7 @@ test: unit e2e ## run every test: unit tests with the race detector, then real f
 unit: ## run the unit tests with the race detector, and build for every platform
 	@sh internal/e2e/packages.sh unit
 	@$(MAKE) --no-print-directory release
-	$(GO) test -race $$($(GO) list ./... | grep -v '^netbootd/internal/e2e$$')
+	$(GO) test -race -count=1 $$($(GO) list ./... | grep -v '^netbootd/internal/e2e$$')
 
 .PHONY: e2e
 e2e: ## run the tests with real firmware, TFTP clients and Prometheus (needs root)

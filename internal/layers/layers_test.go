@@ -48,13 +48,18 @@ var arrows = map[string][]string{
 	"internal/e2e":      {"internal/e2e/lab"},
 	"internal/e2e/lab":  {},
 	"internal/e2e/demo": {"internal/e2e/lab"},
+
+	"internal/bench":           {"internal/bench/load", "internal/e2e/lab"},
+	"internal/bench/load":      {"tftp"},
+	"internal/bench/pinserver": {},
 }
 
 // testArrows are what tests may import besides.
 var testArrows = map[string][]string{
-	"tftp":            {"tftp", "tftp/tftptest"},
-	"client":          {"internal/control"},
-	"internal/daemon": {"client", "tftp/tftptest"},
+	"tftp":                {"tftp", "tftp/tftptest"},
+	"client":              {"internal/control"},
+	"internal/bench/load": {"tftp/tftptest"},
+	"internal/daemon":     {"client", "tftp/tftptest"},
 }
 
 // only says which packages may import a library, and no others: so its types
@@ -63,11 +68,11 @@ var only = map[string][]string{
 	"github.com/insomniacslk/dhcp":        {"dhcpproxy", "internal/e2e"},
 	"github.com/pelletier/go-toml":        {"internal/config"},
 	"github.com/prometheus/client_golang": {"metrics"},
-	"github.com/prometheus/procfs":        {"internal/daemon"},
+	"github.com/prometheus/procfs":        {"internal/daemon", "internal/bench"},
 	"github.com/spf13/cobra":              {"cmd/netbootd"},
 	"github.com/vishvananda/netlink":      {"internal/daemon"},
 	"github.com/lmittmann/tint":           {"cmd/netbootd"},
-	"github.com/pin/tftp":                 {"tftp"},
+	"github.com/pin/tftp":                 {"tftp", "internal/bench/pinserver"},
 	"github.com/rogpeppe/go-internal":     {"cmd/netbootd"},
 	"log/slog":                            {"cmd/netbootd", "internal/bootlog", "internal/config", "internal/daemon"},
 }
