@@ -45,6 +45,7 @@ type chunk struct {
 	data  []byte
 	refs  atomic.Int32 // pins, and one for being in the cache; at 0 it is gone
 	used  atomic.Bool  // since the search for what may leave came by
+	slot  int          // its place in cache.kept; guarded by cache.mu
 }
 
 func newCache(limit int64) *cache {
@@ -93,6 +94,22 @@ func (c *cache) drop(f *cachedFile) {
 	c.removeAll(f)
 	if c.files[f.version] == f {
 		delete(c.files, f.version)
+	}
+}
+
+// passed tells that a user of f has sent a chunk and all before it. It does not
+// stay if nobody else reads a file of that size: reading one large file would
+// otherwise empty the cache, and use ever new memory where little would stay in
+// the processor's.
+func (c *cache) passed(f *cachedFile, i int64) {
+	if f.size <= c.limit/8 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := f.chunks[i].Load(); k != nil && f.users == 1 {
+		c.remove(k)
+		c.unpin(k)
 	}
 }
 
@@ -202,6 +219,7 @@ func (c *cache) keep(k *chunk) {
 	k.used.Store(true)
 	k.file.chunks[k.index].Store(k)
 	k.file.resident++
+	k.slot = len(c.kept)
 	c.kept = append(c.kept, k)
 	c.bytes += int64(len(k.data))
 }
@@ -216,7 +234,7 @@ func (c *cache) makeRoom(size int64) {
 		case k.used.Swap(false), !k.refs.CompareAndSwap(1, 0): // used or pinned
 			c.hand++
 		default:
-			c.remove(c.hand)
+			c.remove(k)
 			c.recycle(k)
 			c.forget(k.file)
 		}
@@ -224,20 +242,21 @@ func (c *cache) makeRoom(size int64) {
 }
 
 func (c *cache) removeAll(f *cachedFile) {
-	for i := len(c.kept) - 1; i >= 0 && f.resident > 0; i-- {
-		if k := c.kept[i]; k.file == f {
-			c.remove(i)
+	for i := 0; f.resident > 0; i++ {
+		if k := f.chunks[i].Load(); k != nil {
+			c.remove(k)
 			c.unpin(k)
 		}
 	}
 }
 
 // remove takes a chunk out of the tables.
-func (c *cache) remove(at int) {
-	k := c.kept[at]
-	k.file.chunks[k.index].CompareAndSwap(k, nil)
+func (c *cache) remove(k *chunk) {
+	k.file.chunks[k.index].Store(nil)
 	k.file.resident--
 	c.bytes -= int64(len(k.data))
-	c.kept[at] = c.kept[len(c.kept)-1]
-	c.kept = slices.Delete(c.kept, len(c.kept)-1, len(c.kept))
+	last := len(c.kept) - 1
+	c.kept[k.slot] = c.kept[last]
+	c.kept[k.slot].slot = k.slot
+	c.kept = slices.Delete(c.kept, last, last+1)
 }

@@ -37,6 +37,7 @@ type flow struct {
 	pending  blocks // to be sent, as soon as there is room and data
 	waiting  bool   // for a chunk
 	waitedAt time.Duration
+	passed   int64  // chunks that have been sent
 	held     *chunk // first one of a block that lies in two, while the second is read
 
 	deadline time.Duration // of the state machine

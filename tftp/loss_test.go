@@ -35,9 +35,9 @@ func TestTransferEndsWithExactBytes(t *testing.T) {
 		{name: "more blocks than numbers, in windows", size: 8 * 65536 * 2, terms: withOptions(8, 64)},
 		{name: "a window larger than a burst", size: 8 * 1000, terms: withOptions(8, 300)},
 		{name: "the largest window", size: 8 * 100_000, terms: withOptions(8, 65535)},
-		{name: "first DATA lost", size: 600, terms: plain, fate: lose(false, 0), resent: 1, duration: time.Second},
-		{name: "OACK lost", size: 600, terms: withOptions(512, 1), fate: lose(false, 0), duration: time.Second},
-		{name: "ACK 0 lost", size: 600, terms: withOptions(512, 1), fate: lose(true, 0), duration: time.Second},
+		{name: "first DATA lost", size: 600, terms: plain, fate: lose(false, 0), resent: 1, duration: firstInterval},
+		{name: "OACK lost", size: 600, terms: withOptions(512, 1), fate: lose(false, 0), duration: firstInterval},
+		{name: "ACK 0 lost", size: 600, terms: withOptions(512, 1), fate: lose(true, 0), duration: firstInterval},
 		{name: "an ACK lost", size: 5000, terms: plain, fate: lose(true, 3), resent: 1, duration: minInterval},
 		{name: "a DATA packet lost", size: 5000, terms: plain, fate: lose(false, 3), resent: 1, duration: minInterval},
 		{
@@ -58,7 +58,7 @@ func TestTransferEndsWithExactBytes(t *testing.T) {
 		},
 		{
 			name: "the last ACK never comes: sent again, then delivered", size: 1000, terms: plain,
-			client: clientModel{keepLast: true}, resent: 6, duration: dally,
+			client: clientModel{keepLast: true}, resent: 7, duration: dally,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestTransferGivesUp(t *testing.T) {
 		},
 		{
 			name: "silence in the middle", terms: plain,
-			fate: deafAfter(3), packets: 3 + 1 + 9 + 1, err: errSilent, at: patience,
+			fate: deafAfter(3), packets: 3 + 1 + 10 + 1, err: errSilent, at: patience,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

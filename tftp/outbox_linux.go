@@ -1,6 +1,7 @@
 package tftp
 
 import (
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -57,6 +58,11 @@ func newOutbox(c *cache) *outbox {
 // would keep others waiting.
 func (o *outbox) hasRoom() bool {
 	return len(o.messages) < batchSize && len(o.vectors) < maxVectors
+}
+
+// holds tells whether a packet of f has not been sent yet.
+func (o *outbox) holds(f *flow) bool {
+	return slices.ContainsFunc(o.messages, func(m message) bool { return m.flow == f })
 }
 
 // add collects a packet that is no DATA.

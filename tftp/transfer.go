@@ -214,7 +214,7 @@ func (x *transfer) sendFirst(now time.Duration) output {
 }
 
 // interval is how long to wait for an ACK: the client's own number of seconds if
-// it was echoed (RFC 2349), 1 s and 2 s before the first ACK, else as measured.
+// it was echoed (RFC 2349), firstInterval and twice that before the first ACK, else as measured.
 func (x *transfer) interval() time.Duration {
 	switch {
 	case x.terms.timeout > 0:

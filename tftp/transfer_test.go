@@ -91,8 +91,8 @@ func TestTransferObeysTimeoutOption(t *testing.T) {
 func TestTransferIntervals(t *testing.T) {
 	t.Parallel()
 	x, o := rrq(plain, 1<<20)
-	if o.deadline != time.Second {
-		t.Errorf("before the first ACK: got %v, want 1 s", o.deadline)
+	if o.deadline != firstInterval {
+		t.Errorf("before the first ACK: got %v, want %v", o.deadline, firstInterval)
 	}
 	now := 200 * time.Millisecond
 	o = x.packet(ack(1), now)

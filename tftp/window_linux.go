@@ -1,27 +1,37 @@
 package tftp
 
 // pump collects the blocks that are pending, as far as the outbox has room and
-// their chunks are there.
+// their chunks are there. If nothing of f is on its way and a chunk is missing, f
+// waits for it. While something is, it does not: whoever brings the chunk would
+// overtake this turn, and a client takes packets out of order for loss.
 func (w *worker) pump(t *turn, f *flow) {
-	for f.pending.count() > 0 && !f.waiting && t.out.hasRoom() {
-		w.window(t, f)
+	for f.pending.count() > 0 && t.out.hasRoom() {
+		if w.window(t, f) {
+			continue
+		}
+		if t.out.holds(f) || !w.mustWait(t, f) {
+			return
+		}
+		f.waiting, f.waitedAt = true, t.now
+		return
 	}
 }
 
-// window collects one message: as many pending blocks as go into one. If a chunk
-// is missing it is asked for, and f waits.
-func (w *worker) window(t *turn, f *flow) {
+// window collects one message, as many pending blocks as go into one and are
+// there, and tells whether there were any.
+func (w *worker) window(t *turn, f *flow) bool {
 	var k *chunk
 	first, begin := len(t.out.vectors), f.pending.first
 	end := min(f.pending.end, begin+f.segments())
-	for f.pending.first < end && !f.waiting {
-		k = w.block(t, f, k)
+	for ok := true; ok && f.pending.first < end; {
+		k, ok = w.block(t, f, k)
 	}
-	if f.pending.first == begin {
-		return
+	n := f.pending.first - begin
+	if n == 0 {
+		return false
 	}
 	m := message{route: f.route, flow: f, first: first, end: len(t.out.vectors)}
-	if f.pending.first-begin > 1 {
+	if n > 1 {
 		m.segment = headerLen + uint16(f.x.terms.blksize)
 	}
 	t.out.messages = append(t.out.messages, m)
@@ -29,77 +39,98 @@ func (w *worker) window(t *turn, f *flow) {
 		f.unsent.Store(nil)
 	}
 	w.readAhead(t, f)
+	return true
 }
 
-// block collects the first pending block. k is the chunk of the block before it,
-// nil if there is none; the one of this block's end is returned.
-func (w *worker) block(t *turn, f *flow, k *chunk) *chunk {
+// block collects the first pending block, if it is there. k is the chunk of the
+// block before it, nil if there is none; the one of this block's end is returned.
+func (w *worker) block(t *turn, f *flow, k *chunk) (*chunk, bool) {
 	n := f.pending.first
-	at := (n - 1) * int64(f.x.terms.blksize)
-	end := min(at+int64(f.x.terms.blksize), f.x.size)
-	if at >= end { // the empty last block
+	begin, end := f.extent(n)
+	if begin == end { // the empty last block
 		t.out.head(n)
 		f.pending.first++
-		return k
+		return k, true
 	}
-	k = w.chunk(t, f, k, at/chunkSize)
-	if k == nil {
-		return nil
+	head := w.chunk(t, f, k, begin/chunkSize)
+	if head == nil {
+		return nil, false
 	}
-	next := k
-	if last := (end - 1) / chunkSize; last != k.index {
-		if next = w.chunk(t, f, k, last); next == nil {
-			k.pin() // it is pinned already: this cannot fail
-			f.held = k
-			return nil
+	tail := head
+	if last := (end - 1) / chunkSize; last != head.index {
+		if tail = w.chunk(t, f, head, last); tail == nil {
+			return nil, false
 		}
 	}
 	t.out.head(n)
-	begin := k.index * chunkSize
-	t.out.piece(k.data[at-begin : min(end-begin, chunkSize)])
-	if next != k {
-		t.out.piece(next.data[:end-next.index*chunkSize])
+	base := head.index * chunkSize
+	t.out.piece(head.data[begin-base : min(end-base, chunkSize)])
+	if tail != head {
+		t.out.piece(tail.data[:end-tail.index*chunkSize])
 	}
 	f.pending.first++
-	return next
+	return tail, true
 }
 
-// chunk finds a chunk: k itself, the one that f holds, or one in the cache. It
-// is pinned until the outbox has been flushed. nil is returned if it must be
-// read first; then f waits.
+// extent is where block n begins and ends in what goes on the wire.
+func (f *flow) extent(n int64) (begin, end int64) {
+	begin = (n - 1) * int64(f.x.terms.blksize)
+	return begin, min(begin+int64(f.x.terms.blksize), f.x.size)
+}
+
+// chunk finds a chunk: k itself or one in the cache, nil if there is none. It is
+// pinned until the outbox has been flushed.
 func (w *worker) chunk(t *turn, f *flow, k *chunk, index int64) *chunk {
 	if k != nil && k.index == index {
 		return k
 	}
-	if k = f.held; k != nil {
-		f.held = nil
+	if k = f.source.cached.pin(index); k != nil {
 		t.out.pins = append(t.out.pins, k)
-		if k.index == index {
-			return k
-		}
 	}
-	for {
-		if k = f.source.cached.pin(index); k != nil {
-			t.out.pins = append(t.out.pins, k)
-			return k
+	return k
+}
+
+// mustWait asks for the chunk that the first pending block lacks, and tells
+// whether it is still missing. The other chunk of a block that lies in two is
+// held meanwhile, or two clients with a small cache could take turns for ever.
+func (w *worker) mustWait(t *turn, f *flow) bool {
+	begin, end := f.extent(f.pending.first)
+	w.letGo(f)
+	for index := begin / chunkSize; index*chunkSize < end; index++ {
+		if k := f.source.cached.pin(index); k != nil {
+			w.letGo(f)
+			f.held = k
+			continue
 		}
 		switch w.loop.cache.await(f.source.cached, index, f) {
-		case retry:
-			continue
 		case read:
 			w.fetch(t, f, index, false)
+			return true
 		case queued:
+			return true
+		case retry:
 		}
-		f.waiting, f.waitedAt = true, t.now
-		return nil
+	}
+	return false
+}
+
+// letGo unpins the chunk that f holds.
+func (w *worker) letGo(f *flow) {
+	if f.held != nil {
+		w.loop.cache.unpin(f.held)
+		f.held = nil
 	}
 }
 
-// readAhead has the next chunk read while the second half of this one is sent.
+// readAhead has the next chunk read while the second half of this one is sent,
+// and lets the last one go.
 func (w *worker) readAhead(t *turn, f *flow) {
 	at := (f.pending.first - 1) * int64(f.x.terms.blksize)
 	next := at/chunkSize + 1
 	cached := f.source.cached
+	for ; f.passed < at/chunkSize; f.passed++ {
+		w.loop.cache.passed(cached, f.passed)
+	}
 	if at%chunkSize < chunkSize/2 || next >= int64(len(cached.chunks)) || cached.chunks[next].Load() != nil {
 		return
 	}

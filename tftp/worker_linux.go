@@ -229,6 +229,7 @@ func (w *worker) settle(t *turn, f *flow) {
 	if f.waiting {
 		return
 	}
+	w.letGo(f)
 	f.deadline = f.x.wait().deadline
 	if f.pending.count() > 0 || f.deadline <= t.now {
 		t.more = append(t.more, f)
@@ -260,10 +261,7 @@ func (w *worker) end(t *turn, f *flow, o output) {
 	t.reports = append(t.reports, f.event(o, t.now))
 	w.wheel.remove(f)
 	w.dally.remove(f)
-	if f.held != nil {
-		w.loop.cache.unpin(f.held)
-		f.held = nil
-	}
+	w.letGo(f)
 	if w.flows[f.to] == f {
 		delete(w.flows, f.to)
 	}
