@@ -10,7 +10,11 @@
 //     to the last ACK. A packet or the passing of time goes in, block numbers
 //     and control packets come out. It has no socket, no clock, no goroutine and
 //     reads no file.
-//   - loop: sockets, timers, file reads and limits ([Server]).
+//   - loop: sockets, timers, file reads and limits ([Server]). There are two.
+//     The plain one has a goroutine and a socket for each transfer and runs
+//     anywhere. The one for Linux has few sockets: packets come and go in
+//     batches, the kernel cuts windows into packets, and what is read of a file
+//     is shared by all who ask for the same version of it.
 //
 // The package knows neither profiles nor directories. It asks an [Opener] for
 // every name, and tells what became of each transfer through a [Transfer]

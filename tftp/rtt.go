@@ -9,10 +9,10 @@ const (
 	minInterval = 30 * time.Millisecond
 	maxInterval = 5 * time.Second
 	// firstInterval is in force until a round trip has been measured. RFC 6298
-	// section 2 has 1 s, which every client whose first exchange is hit would lose:
-	// one in ten where 5 % of the packets are lost each way. iPXE begins with the
-	// same 250 ms. How often an address is sent to that has proven nothing is
-	// bounded by number, see maxFirstSends.
+	// section 2 has 1 s, then 2 s, which every client whose first exchange is hit
+	// would lose: one in ten where 5 % of the packets are lost each way. iPXE begins
+	// with the same 250 ms. How often an address is sent to that has proven nothing
+	// is bounded by number, see maxFirstSends; after that the client must ask again.
 	firstInterval = 250 * time.Millisecond
 )
 
@@ -20,11 +20,12 @@ const (
 // counts as lost (Jacobson's algorithm, RFC 6298). By Karn's rule a packet that
 // was sent twice is never measured. The zero value has measured nothing.
 //
-// Karn keeps the interval doubled until something could be measured again. Here
-// each progress takes one doubling back: where the end of every window is lost
-// (see transfer.advance) nothing can ever be measured, and the interval would
-// grow to its cap. Where it is really too short, each progress costs more
-// doublings than it takes back.
+// Karn keeps the interval doubled until something could be measured again: where
+// it is too short because the server or the client is busy, it must grow until an
+// answer comes within it, or every packet is sent twice and makes them busier.
+// But where the end of every window is lost (see transfer.advance) nothing can
+// ever be measured, and the interval would grow to its cap. So each ACK from
+// inside a window takes one doubling back.
 type estimator struct {
 	smoothed  time.Duration // 0: nothing measured
 	variation time.Duration
@@ -43,8 +44,9 @@ func (e *estimator) measured(rtt time.Duration) {
 	e.smoothed += (rtt - e.smoothed) / 8
 }
 
-// progress notes that the client has acknowledged something new.
-func (e *estimator) progress() {
+// tailLost notes that the client has acknowledged something new, but not the end
+// of a window.
+func (e *estimator) tailLost() {
 	if e.doubled > 0 {
 		e.doubled--
 	}

@@ -171,7 +171,9 @@ func (x *transfer) advance(n int64, now time.Duration) output {
 		x.proven, x.provenAt = true, now
 	}
 	x.acked, x.progressAt = n, now
-	x.rtt.progress()
+	if n < x.high {
+		x.rtt.tailLost()
+	}
 	if n == x.last {
 		return output{ended: true, result: Delivered}
 	}
@@ -214,13 +216,13 @@ func (x *transfer) sendFirst(now time.Duration) output {
 }
 
 // interval is how long to wait for an ACK: the client's own number of seconds if
-// it was echoed (RFC 2349), firstInterval and twice that before the first ACK, else as measured.
+// it was echoed (RFC 2349), firstInterval before the first ACK, else as measured.
 func (x *transfer) interval() time.Duration {
 	switch {
 	case x.terms.timeout > 0:
 		return x.terms.timeout
 	case !x.proven:
-		return firstInterval << (x.firstSends - 1)
+		return firstInterval
 	default:
 		return x.rtt.interval()
 	}

@@ -271,3 +271,20 @@ func FuzzTransfer(f *testing.F) {
 		}
 	})
 }
+
+// An interval that is too short must not stay so: packets sent twice would make
+// a busy client or server busier.
+func TestTransferLearnsThatItWasTooFast(t *testing.T) {
+	t.Parallel()
+	s := &simulation{file: simFile(512 * 100), terms: withOptions(512, 1)}
+	s.fate = func(toServer bool, i int) fate {
+		if toServer && i > 10 { // the client has become slow
+			return fate{delay: 2 * minInterval}
+		}
+		return fate{}
+	}
+	wantDelivered(t, s)
+	if s.server.resent > 3 {
+		t.Errorf("sent %d DATA packets again, want no more than it takes to learn", s.server.resent)
+	}
+}

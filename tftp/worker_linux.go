@@ -29,14 +29,14 @@ type worker struct {
 
 	resent atomic.Int64
 
-	mu      sync.Mutex // guards what follows
-	flows   map[endpoint]*flow
-	wheel   wheel
-	armed   time.Duration // when timer goes off; 0 if it does not
-	dally   queue         // flows that have sent their last block, the oldest first
-	ended   map[endpoint]*socket
-	ended2  map[endpoint]*socket // the same of an earlier time
-	rotated time.Duration        // when ended became ended2 by last
+	mu          sync.Mutex // guards what follows
+	flows       map[endpoint]*flow
+	wheel       wheel
+	armed       time.Duration        // when timer goes off; 0 if it does not
+	dally       queue                // flows that have sent their last block, the oldest first
+	ended       map[endpoint]*socket // where transfers that have ended were answered from
+	endedBefore map[endpoint]*socket // the same of an earlier time
+	rotated     time.Duration        // when ended last became endedBefore
 }
 
 // A queue is a list of flows in order of arrival, linked by their dally hooks.
@@ -121,7 +121,7 @@ func (w *worker) keepTime() {
 // arm sets the timer for the next thing to do.
 func (w *worker) arm(now time.Duration) {
 	at, ok := w.wheel.next()
-	if len(w.ended)+len(w.ended2) > 0 {
+	if len(w.ended)+len(w.endedBefore) > 0 {
 		if end := w.rotated + reuseTime; !ok || end < at {
 			at, ok = end, true
 		}
@@ -168,7 +168,7 @@ func (w *worker) stranger(t *turn, s *socket, from endpoint, b []byte) {
 func (w *worker) socketFor(to endpoint, v6 bool) *socket {
 	last := w.ended[to]
 	if last == nil {
-		last = w.ended2[to]
+		last = w.endedBefore[to]
 	}
 	for _, s := range w.sockets[v6] {
 		if s != last {
@@ -180,13 +180,15 @@ func (w *worker) socketFor(to endpoint, v6 bool) *socket {
 
 // rotate forgets clients' ports whose transfer ended long ago.
 func (w *worker) rotate(now time.Duration) {
-	if now-w.rotated < reuseTime {
+	switch age := now - w.rotated; {
+	case age < reuseTime:
 		return
+	case age < 2*reuseTime:
+		w.endedBefore = w.ended
+	default:
+		w.endedBefore = nil
 	}
-	if now-w.rotated >= 2*reuseTime {
-		w.ended = nil
-	}
-	w.ended, w.ended2, w.rotated = nil, w.ended, now
+	w.ended, w.rotated = nil, now
 }
 
 // perform does what a state machine wants.

@@ -67,21 +67,28 @@ func (p *Peer) SendTo(to netip.AddrPort, b []byte) {
 // Expect waits for the next packet and fails the test if it is of another kind.
 func (p *Peer) Expect(op tftp.Opcode) tftp.Packet {
 	p.tb.Helper()
+	got := p.ExpectAny()
+	if got.Op != op {
+		p.tb.Fatalf("got a packet %+v, want opcode %d", got, op)
+	}
+	return got
+}
+
+// ExpectAny waits for the next packet.
+func (p *Peer) ExpectAny() tftp.Packet {
+	p.tb.Helper()
 	b := make([]byte, 1<<16)
 	if err := p.conn.SetReadDeadline(time.Now().Add(peerPatience)); err != nil {
 		p.tb.Fatal(err)
 	}
 	n, from, err := p.conn.ReadFromUDPAddrPort(b)
 	if err != nil {
-		p.tb.Fatalf("waiting for a packet with opcode %d: %v", op, err)
+		p.tb.Fatalf("waiting for a packet: %v", err)
 	}
 	p.tid = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	got, err := tftp.ParsePacket(b[:n])
 	if err != nil {
 		p.tb.Fatalf("packet % x: %v", b[:n], err)
-	}
-	if got.Op != op {
-		p.tb.Fatalf("got a packet %+v, want opcode %d", got, op)
 	}
 	return got
 }

@@ -1,0 +1,45 @@
+package tftp
+
+import "golang.org/x/sys/unix"
+
+// SwitchChecksumsOff makes the kernel refuse to cut messages of s into segments:
+// it does not where no checksums are computed.
+func SwitchChecksumsOff(s *Server) error {
+	for sock := range s.loop.(*batchLoop).sockets {
+		var failure error
+		if err := sock.raw.Control(func(fd uintptr) {
+			failure = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1)
+		}); err != nil {
+			return err
+		}
+		if failure != nil {
+			return failure
+		}
+	}
+	return nil
+}
+
+// Remembered counts what a server keeps of transfers, the memory of clients'
+// ports aside.
+func Remembered(s *Server) (n int) {
+	l := s.loop.(*batchLoop)
+	for _, w := range l.workers {
+		w.mu.Lock()
+		n += len(w.flows) + w.wheel.count
+		if w.dally.first != nil || w.dally.last != nil {
+			n++
+		}
+		w.mu.Unlock()
+	}
+	l.gate.mu.Lock()
+	defer l.gate.mu.Unlock()
+	return n + len(l.gate.clients) + l.gate.running + l.gate.alive
+}
+
+// Cached is how many bytes of files a server keeps.
+func Cached(s *Server) int64 {
+	c := s.loop.(*batchLoop).cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bytes
+}
