@@ -36,8 +36,8 @@ type File interface {
 	// Size is the number of bytes in the file.
 	Size() int64
 
-	// Version is comparable with ==, and equal for two files only if their
-	// bytes are equal. nil means that the file is not to be shared between
+	// Version is comparable with == and fit for the key of a map, and equal for
+	// two files only if their bytes are equal. nil means that the file is not to be shared between
 	// transfers.
 	Version() any
 

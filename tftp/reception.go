@@ -2,6 +2,11 @@ package tftp
 
 import "time"
 
+// firstAckInterval is how long DATA is awaited before the last ACK is sent again
+// for the first time. A client resends by its own timer, and two that resend get
+// into each other's way.
+const firstAckInterval = time.Second
+
 // A reception is the state machine of one write transfer, from its first packet
 // to the last ACK: the client sends DATA, we acknowledge. Like [transfer] it is a
 // plain value: time goes in as a duration, and what to do comes out. It has no
@@ -143,7 +148,7 @@ func (x *reception) interval() time.Duration {
 	if x.terms.timeout > 0 {
 		return x.terms.timeout
 	}
-	return min(firstInterval<<x.tries, maxInterval)
+	return min(firstAckInterval<<x.tries, maxInterval)
 }
 
 // endAt is when the transfer ends without another packet. After the last block it
