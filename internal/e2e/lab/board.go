@@ -61,15 +61,13 @@ func (n *Network) PowerOnBoard(ctx context.Context, onLine func(string)) (*Board
 	return b, nil
 }
 
-// keys are more than are lost until U-Boot reads its serial port: that holds 16,
-// and U-Boot empties it when it sets it up, before and after it has moved itself
-// into memory. The rest waits outside. At the prompt spaces do no harm.
-var keys = strings.Repeat(" ", 64)
-
 // stopAutoboot presses keys before U-Boot looks for one: it counts down two
 // seconds only, which a busy machine may oversleep.
 func (b *Board) stopAutoboot(ctx context.Context) error {
-	if _, err := io.WriteString(b.keyboard, keys); err != nil {
+	// More than get lost: the serial port holds 16, and U-Boot empties it when
+	// it sets it up, before and after it has moved itself into memory. The rest
+	// waits outside. At the prompt spaces do no harm.
+	if _, err := io.WriteString(b.keyboard, strings.Repeat(" ", 64)); err != nil {
 		return err
 	}
 	_, err := b.Console.WaitFor(ctx, regexp.MustCompile(`^=>`))
