@@ -4,7 +4,7 @@
 #
 #   packages.sh unit    what the race detector needs
 #   packages.sh demo    what the virtual network and its PC need
-#   packages.sh e2e     the same, TFTP clients, and Prometheus
+#   packages.sh e2e     the same, TFTP clients, a board with U-Boot, and Prometheus
 #   packages.sh bench   the servers that netbootd is measured against
 #
 # Nothing in these lists starts a service. Prometheus and the TFTP servers would,
@@ -17,6 +17,8 @@ compiler="gcc libc6-dev"
 common="qemu-system-x86 seabios ipxe ipxe-qemu ovmf dnsmasq-base iproute2 debian-installer-12-netboot-amd64"
 # atftp looks the port up by name, in a file that netbase brings.
 clients="tftp-hpa atftp netbase curl busybox-static"
+# An arm64 board and its U-Boot.
+board="qemu-system-arm u-boot-qemu"
 # The libraries are those of the unpacked servers.
 peers="dnsmasq-base iproute2 libpcre2-8-0 libwrap0"
 
@@ -97,7 +99,7 @@ demo)
 	;;
 e2e)
 	# shellcheck disable=SC2086
-	install_missing $go $common $clients
+	install_missing $go $common $clients $board
 	unpack prometheus usr/bin/promtool
 	;;
 bench)

@@ -1,6 +1,6 @@
 // Package lab is a virtual network for tests and for the demo: a site's DHCP
-// server, a place for the server under test, a place for TFTP clients, and
-// virtual PCs with real firmware, all on one bridge.
+// server, a place for the server under test, a place for TFTP clients, virtual
+// PCs with real firmware, and arm64 boards with U-Boot, all on one bridge.
 //
 // [Enter] moves the program into namespaces of its own (mounts, processes,
 // network) by running it a second time there. Everything the lab makes lives in

@@ -1,0 +1,115 @@
+//go:build linux
+
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"regexp"
+	"strings"
+)
+
+// ubootImage is U-Boot for QEMU's arm64 board, as Debian's u-boot-qemu keeps it.
+const ubootImage = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
+
+// RequireBoards is [Require] for all that virtual boards use.
+func RequireBoards() error {
+	return Require("ip", "/dev/net/tun", "qemu-system-aarch64", ubootImage)
+}
+
+// A Board is a virtual arm64 board that is powered on, with 512 MiB of memory
+// from address 0x40000000 and U-Boot in its flash. It boots nothing: U-Boot
+// waits at its prompt.
+type Board struct {
+	Machine
+
+	keyboard io.Writer // the board's serial line
+	typed    int       // commands so far
+}
+
+// PowerOnBoard connects a board to the network, starts it and returns when
+// U-Boot answers at its prompt. onLine, if not nil, is called with each line of
+// its console.
+func (n *Network) PowerOnBoard(ctx context.Context, onLine func(string)) (*Board, error) {
+	tap, err := n.addTap()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("qemu-system-aarch64",
+		"-machine", "virt,accel=tcg", "-cpu", "cortex-a57", "-m", "512", "-no-reboot",
+		"-nographic", "-monitor", "none", "-serial", "stdio", "-bios", ubootImage,
+		"-netdev", "tap,id=wire,script=no,downscript=no,ifname="+tap,
+		// Not virtio: U-Boot's driver (2023.01) puts its 32 receive buffers back
+		// without telling QEMU. A burst that uses them all up, as a TFTP window of
+		// 64 does, is the last that the board ever receives.
+		"-device", "e1000,netdev=wire,romfile=")
+	keyboard, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	p, err := n.StartCommand(cmd, Options{Name: "qemu", OnStdout: onLine})
+	if err != nil {
+		return nil, err
+	}
+	b := &Board{Machine: Machine{Console: p.Stdout, Process: p}, keyboard: keyboard}
+	if err := b.stopAutoboot(ctx); err != nil {
+		b.PowerOff()
+		return nil, err
+	}
+	return b, nil
+}
+
+// stopAutoboot presses keys before U-Boot looks for one: it counts down two
+// seconds only, which a busy machine may oversleep.
+func (b *Board) stopAutoboot(ctx context.Context) error {
+	// More than get lost: the serial port holds 16, and U-Boot empties it when
+	// it sets it up, before and after it has moved itself into memory. The rest
+	// waits outside. At the prompt spaces do no harm.
+	if _, err := io.WriteString(b.keyboard, strings.Repeat(" ", 64)); err != nil {
+		return err
+	}
+	_, err := b.Console.WaitFor(ctx, regexp.MustCompile(`^=>`))
+	return err
+}
+
+// Run types a command at U-Boot's prompt and returns what it printed, when it
+// has ended. That it failed is an error too.
+func (b *Board) Run(ctx context.Context, command string) (output []string, err error) {
+	b.typed++
+	// Each command tells its end in words of its own, because the prompt is the
+	// same for all. An `echo $?` would tell what the line before returned: U-Boot
+	// puts values in when it reads a line, not when it comes to the word.
+	line := fmt.Sprintf("if %s; then echo command %d succeeded; else echo command %[2]d failed; fi", command, b.typed)
+	if _, err := io.WriteString(b.keyboard, line+"\n"); err != nil {
+		return nil, fmt.Errorf("type %q: %w", command, err)
+	}
+	end := regexp.MustCompile(fmt.Sprintf(`^command %d (succeeded|failed)$`, b.typed))
+	m, err := b.Console.WaitFor(ctx, end)
+	if err != nil {
+		return nil, fmt.Errorf("U-Boot's %q: %w", command, err)
+	}
+	output = between(b.Console.Lines(), line, m[0])
+	if m[1] == "failed" {
+		return output, fmt.Errorf("U-Boot's %q failed:\n%s", command, strings.Join(output, "\n"))
+	}
+	return output, nil
+}
+
+// between returns the lines after the one that ends with echo, up to the line
+// end, which need not be there yet.
+func between(lines []string, echo, end string) (found []string) {
+	inside := false
+	for _, l := range lines {
+		switch {
+		case l == end:
+			return found
+		case inside:
+			found = append(found, l)
+		case strings.HasSuffix(l, echo):
+			inside = true
+		}
+	}
+	return found
+}
