@@ -41,9 +41,9 @@ func (n *Network) PowerOnBoard(ctx context.Context, onLine func(string)) (*Board
 		"-machine", "virt,accel=tcg", "-cpu", "cortex-a57", "-m", "512", "-no-reboot",
 		"-nographic", "-monitor", "none", "-serial", "stdio", "-bios", ubootImage,
 		"-netdev", "tap,id=wire,script=no,downscript=no,ifname="+tap,
-		// Not virtio: U-Boot's driver (2023.01) puts its 32 receive buffers back
-		// without telling QEMU. A burst that uses them all up, as a TFTP window of
-		// 64 does, is the last that the board ever receives.
+		// Not virtio: with U-Boot 2023.01 a burst that uses up the 32 receive
+		// buffers of its driver, as a TFTP window of 64 does, was the last that the
+		// board ever received, as if QEMU were not told of buffers put back.
 		"-device", "e1000,netdev=wire,romfile=")
 	keyboard, err := cmd.StdinPipe()
 	if err != nil {
@@ -79,8 +79,7 @@ func (b *Board) stopAutoboot(ctx context.Context) error {
 func (b *Board) Run(ctx context.Context, command string) (output []string, err error) {
 	b.typed++
 	// Each command tells its end in words of its own, because the prompt is the
-	// same for all. An `echo $?` would tell what the line before returned: U-Boot
-	// puts values in when it reads a line, not when it comes to the word.
+	// same for all. An `echo $?` behind it was seen to tell of the line before.
 	line := fmt.Sprintf("if %s; then echo command %d succeeded; else echo command %[2]d failed; fi", command, b.typed)
 	if _, err := io.WriteString(b.keyboard, line+"\n"); err != nil {
 		return nil, fmt.Errorf("type %q: %w", command, err)
