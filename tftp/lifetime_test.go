@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"testing"
 
@@ -179,6 +180,9 @@ func testRepliesLeaveFromAddressAsked(t *testing.T, listen listener) {
 	s := listen.start(t, tftp.Options{Listen: ":0", Opener: files})
 	port := s.addr.Port()
 	if len(s.Addrs()) != 2 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("this host has no IPv6, and in CI nothing is skipped")
+		}
 		t.Skip("this host has no IPv6")
 	}
 	for _, address := range []string{"127.0.0.1", "127.0.0.2", "::1"} {

@@ -129,6 +129,9 @@ func TestReadService(t *testing.T) {
 func TestReadServiceWithoutAnyFile(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat(DefaultPath); err == nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(DefaultPath + " exists on this host, and in CI nothing is skipped")
+		}
 		t.Skip(DefaultPath + " exists on this host")
 	}
 	s, err := ReadService("")
