@@ -54,7 +54,7 @@ func (e Event) Answered() bool { return e.Reason == "" }
 // A ReplySummary is what is worth telling of a reply.
 type ReplySummary struct {
 	Type   string         // "offer" or "ack"; empty if nothing was sent
-	Style  Style          //
+	Style  Style          // form of the packet
 	File   string         // boot file
 	Server netip.Addr     // siaddr and option 54
 	To     netip.AddrPort // where it was sent

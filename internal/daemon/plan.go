@@ -37,7 +37,7 @@ type DHCPSettings struct {
 type TFTPSettings struct {
 	Listen       string        // host:port or :port
 	Always       bool          // up also while no profile is started
-	Limits       tftp.Limits   //
+	Limits       tftp.Limits   // what clients may negotiate
 	MaxTransfers int           // at once, in all
 	MaxPerClient int           // at once, per client address
 	Drain        time.Duration // how long transfers may go on once the listener stops
