@@ -2,6 +2,9 @@ module netbootd
 
 go 1.26.0
 
+// Packages that the tests unpack hold Go files of their own.
+ignore ./build
+
 require (
 	github.com/google/go-cmp v0.7.0
 	github.com/insomniacslk/dhcp v0.0.0-20260901064844-234b97448fae
