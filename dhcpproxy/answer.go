@@ -117,7 +117,7 @@ func (r *Responder) refuse(req *dhcpv4.DHCPv4, in Ingress) (bootmenu.Reason, str
 	switch t := req.MessageType(); {
 	case t != dhcpv4.MessageTypeDiscover && t != dhcpv4.MessageTypeRequest && t != dhcpv4.MessageTypeInform:
 		return ReasonMalformed, "not a DISCOVER, REQUEST or INFORM"
-	case strings.HasPrefix(class, "barebox"):
+	case strings.HasPrefix(class, classBarebox):
 		return ReasonBarebox, "barebox would take the answer for its lease"
 	case strings.HasPrefix(class, classHTTP):
 		return ReasonHTTPClient, "UEFI HTTP Boot is not served; choose PXE in the firmware's boot menu"

@@ -35,11 +35,23 @@ const (
 var magicCookie = []byte{99, 130, 83, 99}
 
 // Prefixes of the vendor class (option 60) that say which boot protocol a client
-// speaks.
+// speaks. barebox speaks none, and is named so that its silence has a reason.
 const (
-	classPXE  = "PXEClient"
-	classHTTP = "HTTPClient"
+	classPXE     = "PXEClient"
+	classHTTP    = "HTTPClient"
+	classBarebox = "barebox"
 )
+
+// isNamed tells whether a vendor class begins with one of these: then the parser
+// reads the packet, and the decision says what becomes of it.
+func isNamed(vendorClass []byte) bool {
+	for _, prefix := range []string{classPXE, classHTTP, classBarebox} {
+		if bytes.HasPrefix(vendorClass, []byte(prefix)) {
+			return true
+		}
+	}
+	return false
+}
 
 // optionEtherboot is the encapsulation that iPXE sends its features in.
 const optionEtherboot = dhcpv4.GenericOptionCode(175)

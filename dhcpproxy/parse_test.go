@@ -2,6 +2,7 @@ package dhcpproxy
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"netbootd/bootmenu"
@@ -82,7 +83,7 @@ func FuzzAnswer(f *testing.F) {
 			}
 			return
 		}
-		if c := req.ClassIdentifier(); !hasPrefix([]byte(c), "PXEClient") && !(dhcp && r.Selector.OptsIn(c)) {
+		if c := req.ClassIdentifier(); !strings.HasPrefix(c, "PXEClient") && !(dhcp && r.Selector.OptsIn(c)) {
 			t.Fatalf("answered a client of class %q", c)
 		}
 		if !v.Reply.Packet.YourIPAddr.IsUnspecified() {

@@ -182,18 +182,13 @@ func (s *Server) learn(role uint16, g glance, p packet) {
 // skip says why a packet needs no parser, or "": most traffic on port 67 is
 // ordinary DHCP.
 func (s *Server) skip(role uint16, g glance) (bootmenu.Reason, string) {
-	pxe := hasPrefix(g.vendorClass, classPXE) || hasPrefix(g.vendorClass, classHTTP) || hasPrefix(g.vendorClass, "barebox")
 	switch {
-	case !pxe && !s.opts.Responder.Selector.OptsIn(string(g.vendorClass)):
+	case !isNamed(g.vendorClass) && !s.opts.Responder.Selector.OptsIn(string(g.vendorClass)):
 		return ReasonNotPXE, "not a PXE client"
 	case role == PortDHCP && g.messageType == dhcpv4.MessageTypeRequest && !g.bootItem:
 		return ReasonLeaseRequest, "the request is for the lease server"
 	}
 	return "", ""
-}
-
-func hasPrefix(b []byte, prefix string) bool {
-	return len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix
 }
 
 // ingress tells where a packet came in, or why that interface is not served.

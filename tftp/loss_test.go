@@ -75,8 +75,8 @@ func TestTransferEndsWithExactBytes(t *testing.T) {
 	}
 }
 
-// U-Boot's virtio driver holds 32 packets: of each window of 64 it loses the
-// tail. The rest must follow on the heels of its ACK, and the timer that brings
+// A driver that holds 32 packets, as there are in U-Boot, loses the tail of each
+// window of 64. The rest must follow on the heels of its ACK, and the timer that brings
 // that ACK about must not grow.
 func TestTransferToClientWithShortQueue(t *testing.T) {
 	t.Parallel()

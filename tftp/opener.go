@@ -15,8 +15,7 @@ type Opener interface {
 	//
 	// An error that wraps fs.ErrNotExist is told to the client as ERROR 1 (file
 	// not found), one that wraps fs.ErrPermission as ERROR 2 (access violation).
-	// Anything else is ERROR 0 to nobody: it becomes ERROR 2 as well, because
-	// U-Boot starts over for ever on code 0.
+	// Anything else is ERROR 2 as well: U-Boot would start over for ever on code 0.
 	Open(ctx context.Context, r OpenRequest) (File, error)
 }
 
@@ -37,8 +36,8 @@ type File interface {
 	Size() int64
 
 	// Version is comparable with == and fit for the key of a map, and equal for
-	// two files only if their bytes are equal. nil means that the file is not to be shared between
-	// transfers.
+	// two files only if their bytes are equal. nil means that the file is not to
+	// be shared between transfers.
 	Version() any
 
 	// Limits are what this file may be sent with; zero fields leave the

@@ -164,8 +164,8 @@ func (x *transfer) ack(b BlockNumber, now time.Duration) output {
 
 // advance goes on after block n, which the client has just acknowledged. If n is
 // inside the window then what was sent after it is lost, and the next window
-// begins right behind it at once (RFC 7440 section 4): U-Boot's virtio driver
-// holds 32 packets and drops the rest of every window of 64.
+// begins right behind it at once (RFC 7440 section 4): a driver that holds 32
+// packets, as there are in U-Boot, drops the rest of every window of 64.
 func (x *transfer) advance(n int64, now time.Duration) output {
 	if !x.proven {
 		x.proven, x.provenAt = true, now
