@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var testLoaders = Loaders{
@@ -25,6 +27,9 @@ func TestSelectDecidesWhatAMachineGets(t *testing.T) {
 	kernel := &Profile{Name: "debian", Match: qemu, Boot: Boot{Kernel: "linux", Initrd: []string{"initrd.gz"}}}
 	board := &Profile{Name: "board", Match: qemu, Boot: Boot{BootFile: "MLO"}}
 	byArch := &Profile{Name: "by-arch", Match: qemu, Arch: map[Arch]Overlay{ArchX64UEFI: {BootFile: text("grub.efi")}}, IPXE: Overlay{BootFile: text("hand.ipxe")}}
+	pi := &Profile{Name: "pi", Match: qemu, Boot: Boot{Root: "boards/pi"}}
+	disk := &Profile{Name: "disk", Match: qemu, Boot: Boot{Instead: InsteadDisk}}
+	quiet := &Profile{Name: "quiet", Match: qemu, Boot: Boot{Instead: InsteadSilence}}
 	menuEntry := &Profile{Name: "rescue", Boot: Boot{Kernel: "rescue"}}
 
 	for name, c := range map[string]struct {
@@ -45,6 +50,14 @@ func TestSelectDecidesWhatAMachineGets(t *testing.T) {
 		"an arch the profile has nothing for goes on":    {[]*Profile{byArch, menuEntry}, bios, "loaders/x86-bios/ipxe/undionly.kpxe", "", ""},
 		"a machine nobody named gets the menu":           {[]*Profile{kernel, menuEntry}, Machine{MAC: mac(t, "02:00:00:00:00:01"), Arch: ArchX64UEFI, IPXE: true}, ScriptName, "", ""},
 		"the menu needs a loader":                        {[]*Profile{menuEntry}, arm, "", "", ReasonNoMenuLoader},
+		"a Raspberry Pi needs no more than a directory":  {[]*Profile{pi}, Machine{MAC: bios.MAC, Arch: ArchRPi}, "bootcode.bin", "pi", ""},
+		"any other machine needs more":                   {[]*Profile{pi}, bios, "", "", ReasonNoProfile},
+		"a kernel needs a loader on a Raspberry Pi too":  {[]*Profile{kernel}, Machine{MAC: bios.MAC, Arch: ArchRPi}, "", "debian", ReasonNoLoader},
+		"BIOS is told to boot from disk without a file":  {[]*Profile{disk}, bios, "", "disk", ""},
+		"UEFI is told to boot from disk without a file":  {[]*Profile{disk}, uefi, "", "disk", ""},
+		"iPXE is told to boot from disk by a script":     {[]*Profile{disk}, ipxe, ScriptName, "disk", ""},
+		"a board is told to boot from disk by silence":   {[]*Profile{disk}, Machine{MAC: bios.MAC, Arch: ArchARM64UBoot}, "", "disk", ReasonLocalBoot},
+		"a profile may ask for silence":                  {[]*Profile{quiet}, ipxe, "", "quiet", ReasonLocalBoot},
 		"no profile, no answer":                          {nil, bios, "", "", ReasonNoProfile},
 		"a profile for others, no answer":                {[]*Profile{kernel}, Machine{MAC: mac(t, "02:00:00:00:00:01")}, "", "", ReasonNoProfile},
 	} {
@@ -102,6 +115,18 @@ func TestOverlayReplacesSingleKeys(t *testing.T) {
 	if got := (Boot{BootFile: "x.efi"}).With(Overlay{Kernel: text("linux")}); got.BootFile != "" || got.Kernel != "linux" {
 		t.Errorf("a kernel must take the boot file away: %+v", got)
 	}
+	if got := base.With(Overlay{Instead: InsteadDisk}); got.Kernel != "" || got.Initrd != nil || got.Instead != InsteadDisk {
+		t.Errorf("the disk must take the kernel away: %+v", got)
+	}
+	if got := (Boot{Instead: InsteadDisk}).With(Overlay{Kernel: text("linux")}); got.Instead != InsteadNothing || got.Kernel != "linux" {
+		t.Errorf("a kernel must take the disk away: %+v", got)
+	}
+	if got := (Boot{Instead: InsteadDisk}).With(Overlay{BootFile: text("x.efi")}); got.Instead != InsteadNothing || got.BootFile != "x.efi" {
+		t.Errorf("a boot file must take the disk away: %+v", got)
+	}
+	if got := base.With(Overlay{Offer: StyleSkip}); got.Offer != StyleSkip || got.Kernel != "linux" {
+		t.Errorf("a style: %+v", got)
+	}
 	if got := base.With(Overlay{Initrd: []string{}}); len(got.Initrd) != 0 {
 		t.Errorf("empty list of initrds: %+v", got)
 	}
@@ -120,6 +145,63 @@ func TestChooseTakesAnEntryOfTheMenu(t *testing.T) {
 	}
 	if _, ok := d.Choose("c", Machine{}); ok {
 		t.Error("chose an entry that is not there")
+	}
+}
+
+func TestEntriesAreWhatTheFirmwareCanBeOffered(t *testing.T) {
+	t.Parallel()
+	menu := []*Profile{
+		{Name: "file", Boot: Boot{BootFile: "x.efi"}},
+		{Name: "for-ipxe", IPXE: Overlay{BootFile: text("hand.ipxe")}},
+		{Name: "kernel", Boot: Boot{Kernel: "linux"}},
+	}
+	own := &Profile{Name: "own", Match: &Match{All: true}, Boot: Boot{Kernel: "linux"}}
+	loader := testLoaders[ArchX64UEFI]
+	for name, c := range map[string]struct {
+		profiles []*Profile
+		machine  Machine
+		want     []string // profile and file
+	}{
+		"firmware gets a loader where it needs one": {menu, Machine{Arch: ArchX64UEFI}, []string{"file x.efi", "for-ipxe " + loader, "kernel " + loader}},
+		"without a loader only boot files are left": {menu, Machine{Arch: ArchARM64UEFI}, []string{"file x.efi"}},
+		"iPXE gets the script of each":              {menu, Machine{Arch: ArchARM64UEFI, IPXE: true}, []string{"file " + ScriptName, "for-ipxe " + ScriptName, "kernel " + ScriptName}},
+		"a machine's own profile":                   {append(menu, own), Machine{Arch: ArchX64UEFI}, []string{"own " + loader}},
+		"a profile that cannot boot":                {append(menu, own), Machine{Arch: ArchARM64UEFI}, nil},
+		"no profile at all":                         {nil, Machine{Arch: ArchX64UEFI}, nil},
+	} {
+		var got []string
+		for _, e := range NewCatalog(c.profiles, testLoaders).Select(c.machine).Entries(c.machine) {
+			got = append(got, e.Profile+" "+e.File)
+			if e.Silent() || len(e.Menu) > 0 {
+				t.Errorf("%s: entry %+v", name, e)
+			}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestOnlyALoaderThatWasChosenIsOne(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]bool{"MLO": false, ScriptName: false, rpiFirstFile: false, "": false, testLoaders[ArchX64UEFI]: true} {
+		if got := (Decision{File: file, Boot: Boot{BootFile: "MLO"}}).ChoseLoader(); got != want {
+			t.Errorf("%q: %v, want %v", file, got, want)
+		}
+	}
+}
+
+func TestTheMenuHasTheStyleOfItsFirstProfileWithOne(t *testing.T) {
+	t.Parallel()
+	d := NewCatalog([]*Profile{
+		{Name: "a", Boot: Boot{Kernel: "k"}},
+		{Name: "b", Boot: Boot{Kernel: "k"}, Arch: map[Arch]Overlay{ArchX64UEFI: {Offer: StyleMenu}}},
+		{Name: "c", Boot: Boot{Kernel: "k", Offer: StyleSkip}},
+	}, testLoaders)
+	for arch, want := range map[Arch]Style{ArchX64UEFI: StyleMenu, ArchX86BIOS: StyleSkip} {
+		if got := d.Select(Machine{Arch: arch}).Boot.Offer; got != want {
+			t.Errorf("%s: %q, want %q", arch, got, want)
+		}
 	}
 }
 

@@ -20,6 +20,8 @@ func IPXEScript(d Decision, m Machine) []byte {
 	var sb strings.Builder
 	sb.WriteString("#!ipxe\n")
 	switch {
+	case d.Boot.Instead == InsteadDisk:
+		sb.WriteString(bootFromDisk)
 	case d.Profile == "":
 		writeMenu(&sb, d.Menu)
 	case d.Boot.BootFile != "":
@@ -82,8 +84,12 @@ func writeMenu(sb *strings.Builder, items []*Profile) {
 	for _, p := range items {
 		fmt.Fprintf(sb, ":%s\nchain /%s%s%s || goto disk\n", itemLabel(p.Name), menuPrefix, p.Name, menuSuffix)
 	}
-	sb.WriteString(":disk\niseq ${platform} pcbios && sanboot --no-describe --drive 0x80 ||\nexit 1\n")
+	sb.WriteString(":disk\n" + bootFromDisk)
 }
+
+// bootFromDisk starts the first disk of a BIOS, and leaves UEFI and whatever has
+// no disk to the firmware's next boot device.
+const bootFromDisk = "iseq ${platform} pcbios && sanboot --no-describe --drive 0x80 ||\nexit 1\n"
 
 // itemLabel keeps a profile that is called "disk" apart from the entry.
 func itemLabel(profile string) string { return "profile-" + profile }

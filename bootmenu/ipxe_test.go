@@ -25,6 +25,7 @@ func TestIPXEScripts(t *testing.T) {
 		"kernel-uefi":  {debian, Machine{Arch: ArchX64UEFI}},
 		"kernel-alone": {Decision{Profile: "k", Title: "k", Boot: Boot{Kernel: "k"}}, Machine{Arch: ArchX64UEFI}},
 		"boot-file":    {Decision{Profile: "memtest", Title: "Memory test", Boot: Boot{BootFile: "memtest.efi"}}, Machine{Arch: ArchX64UEFI}},
+		"disk":         {Decision{Profile: "d", Title: "d", Boot: Boot{Instead: InsteadDisk}}, Machine{Arch: ArchX64UEFI}},
 		"menu":         {menu, Machine{Arch: ArchX86BIOS}},
 	} {
 		got := string(IPXEScript(c.d, c.m))
@@ -52,27 +53,6 @@ func TestMenuEntryNames(t *testing.T) {
 	for _, name := range []string{ScriptName, "netbootd/menu/debian", "menu/debian.ipxe"} {
 		if _, ok := MenuEntry(name); ok {
 			t.Errorf("%q is no entry", name)
-		}
-	}
-}
-
-func TestHasBootItem(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		option []byte
-		want   bool
-	}{
-		"item":            {[]byte{71, 4, 0, 17, 0, 0, 255}, true},
-		"item after pads": {[]byte{0, 0, 6, 1, 8, 71, 4, 0, 17, 0, 0}, true},
-		"after the end":   {[]byte{255, 71, 4, 0, 17, 0, 0}, false},
-		"item of 3 bytes": {[]byte{71, 3, 0, 17, 0, 255}, false},
-		"truncated":       {[]byte{71, 4, 0}, false},
-		"tag alone":       {[]byte{71}, false},
-		"ours":            {SkipDiscovery(), false},
-		"nothing":         {nil, false},
-	} {
-		if got := HasBootItem(c.option); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }

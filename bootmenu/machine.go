@@ -56,6 +56,16 @@ func (m MAC) String() string {
 // MarshalText writes what String says.
 func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
+// UnmarshalText reads what MarshalText writes: 1 to 16 pairs, or nothing.
+func (m *MAC) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(strings.ReplaceAll(string(text), ":", ""))
+	if err != nil || MACFromBytes(b).String() != string(text) {
+		return fmt.Errorf("%q is not a MAC address as it is written here", text)
+	}
+	*m = MACFromBytes(b)
+	return nil
+}
+
 // ID is a machine identifier, the UUID of DHCP option 97 in the order in which
 // people write it. The zero value means unknown.
 type ID [16]byte

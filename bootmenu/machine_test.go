@@ -43,3 +43,22 @@ func TestIDIsWrittenAsPeopleKnowIt(t *testing.T) {
 		t.Error("the zero ID must be the empty text")
 	}
 }
+
+func TestMACReadsWhatItWrites(t *testing.T) {
+	t.Parallel()
+	for _, want := range []MAC{{}, MACFromBytes([]byte{1}), MACFromBytes([]byte{0x52, 0x54, 0, 0xab, 0xcd, 0xef}), MACFromBytes(make([]byte, 16))} {
+		text, err := want.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got MAC
+		if err := got.UnmarshalText(text); err != nil || got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"5", "52:5", "52-54", "525400", "x", "00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00"} {
+		if err := new(MAC).UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q was read", text)
+		}
+	}
+}

@@ -84,6 +84,12 @@ func (p Pattern) literal() int { return len(p.text) - strings.Count(p.text, "*")
 // compared in turn; the order is part of the profile format.
 type specificity [8]int
 
+// Matches tells whether m is one of the machines.
+func (mt *Match) Matches(m Machine) bool {
+	_, ok := mt.match(m)
+	return ok
+}
+
 // match tells whether mt matches m, and how narrowly.
 func (mt *Match) match(m Machine) (specificity, bool) {
 	var s specificity

@@ -1,17 +1,29 @@
 package bootmenu
 
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
 // Tags of PXE's vendor options, which DHCP option 43 encapsulates (PXE 2.1
 // section 2, table 2-1).
 const (
 	tagDiscoveryControl = 6
+	tagBootServers      = 8
+	tagBootMenu         = 9
 	tagMenuPrompt       = 10
 	tagBootItem         = 71
 	tagEnd              = 255
 )
 
-// skipDiscovery is bit 3 of the discovery control: take the boot file that this
-// packet names, without prompt, menu or boot server discovery.
-const skipDiscovery = 1 << 3
+// Bits of the discovery control.
+const (
+	noBroadcastDiscovery = 1 << 0
+	noMulticastDiscovery = 1 << 1
+	// skipDiscovery: take the boot file that this packet names, without prompt,
+	// menu or boot server discovery.
+	skipDiscovery = 1 << 3
+)
 
 // SkipDiscovery is the content of option 43 that tells BIOS ROMs and iPXE to
 // take the boot file of this OFFER as it is. The prompt of zero seconds is there
@@ -21,22 +33,125 @@ func SkipDiscovery() []byte {
 	return []byte{tagDiscoveryControl, 1, skipDiscovery, tagMenuPrompt, 4, 0, 'P', 'X', 'E', tagEnd}
 }
 
-// HasBootItem tells whether a request's option 43 asks a boot server for an item
-// (tag 71). Padding and a missing end are accepted; a truncated tag ends the
-// search.
-func HasBootItem(option43 []byte) bool {
+// RaspberryPi is the content of option 43 that a Raspberry Pi's boot ROM waits
+// for; it ignores an OFFER without the words "Raspberry Pi Boot". The mask ROM of
+// the models before 4 wants them to be 20 characters long.
+func RaspberryPi(maskROM bool) []byte {
+	text := "Raspberry Pi Boot"
+	if maskROM {
+		text += "   "
+	}
+	b := []byte{tagDiscoveryControl, 1, noBroadcastDiscovery | noMulticastDiscovery, tagMenuPrompt, 4, 0, 'P', 'X', 'E'}
+	b = append(b, tagBootMenu, byte(3+len(text)), 0, 0, byte(len(text)))
+	return append(append(b, text...), tagEnd)
+}
+
+// ItemType is the type of a boot server, which an item of a PXE menu stands for.
+type ItemType uint16
+
+const (
+	// ItemDisk is the item with which the firmware boots locally, without a word
+	// to anybody (PXE 2.1 section 2, boot server type 0).
+	ItemDisk ItemType = 0
+	// FirstItem is the first type that vendors may give out.
+	FirstItem ItemType = 0x8000
+)
+
+// A MenuItem is one line of a PXE boot menu.
+type MenuItem struct {
+	Type ItemType
+	Text string
+}
+
+const (
+	maxOption   = 255 // what one DHCP option holds; firmware reads no second part
+	maxItemText = 40  // characters of an item's line
+)
+
+// BootMenu is the content of option 43 that has the firmware draw a menu and ask
+// server for the item that was picked. After timeout seconds without a key the
+// first item is taken. shown is how many of the items there was room for.
+//
+// Clients are told to ask by unicast: EDK2 tries only one method, and a broadcast
+// would reach port 67 of the lease server too.
+func BootMenu(items []MenuItem, server netip.Addr, timeout uint8, prompt string) (option43 []byte, shown int) {
+	var servers, lines []byte
+	fixed := []byte{tagDiscoveryControl, 1, noBroadcastDiscovery | noMulticastDiscovery}
+	fixed = append(fixed, tagMenuPrompt, byte(1+len(prompt)), timeout)
+	fixed = append(fixed, prompt...)
+	for _, item := range items {
+		line := binary.BigEndian.AppendUint16(nil, uint16(item.Type))
+		text := menuText(item.Text)
+		line = append(append(line, byte(len(text))), text...)
+		var entry []byte
+		if item.Type != ItemDisk {
+			entry = binary.BigEndian.AppendUint16(nil, uint16(item.Type))
+			entry = append(append(entry, 1), server.AsSlice()...)
+		}
+		const heads = 2 + 2 + 1 // of the two lists, and the end
+		if len(fixed)+len(servers)+len(entry)+len(lines)+len(line)+heads > maxOption {
+			break
+		}
+		servers, lines, shown = append(servers, entry...), append(lines, line...), shown+1
+	}
+	if len(servers) > 0 {
+		fixed = append(append(fixed, tagBootServers, byte(len(servers))), servers...)
+	}
+	fixed = append(append(fixed, tagBootMenu, byte(len(lines))), lines...)
+	return append(fixed, tagEnd), shown
+}
+
+// menuText is what of a text firmware can draw on one line: printable ASCII, and
+// not too long.
+func menuText(s string) string {
+	text := make([]byte, 0, maxItemText)
+	for _, r := range s {
+		if r < ' ' || r > '~' {
+			r = '?'
+		}
+		if len(text) < maxItemText {
+			text = append(text, byte(r))
+		}
+	}
+	return string(text)
+}
+
+// A BootItem is what a client asks a boot server for: an item of the menu that
+// was picked.
+type BootItem struct {
+	Type  ItemType
+	Layer uint16 // of that item; bit 15 asks for BIS credentials
+}
+
+// WantsCredentials tells whether not the item but its BIS credentials are asked
+// for (PXE 2.1 section 2.3).
+func (i BootItem) WantsCredentials() bool { return i.Layer&0x8000 != 0 }
+
+// Option43 is the content of option 43 that names the item again in the answer:
+// iPXE drops an answer of another type.
+func (i BootItem) Option43() []byte {
+	b := binary.BigEndian.AppendUint16([]byte{tagBootItem, 4}, uint16(i.Type))
+	return append(binary.BigEndian.AppendUint16(b, i.Layer), tagEnd)
+}
+
+// ParseBootItem finds the item that a request's option 43 asks for (tag 71).
+// Padding and a missing end are accepted; a truncated tag ends the search.
+func ParseBootItem(option43 []byte) (item BootItem, ok bool) {
 	for len(option43) > 0 && option43[0] != tagEnd {
 		if option43[0] == 0 {
 			option43 = option43[1:]
 			continue
 		}
 		if len(option43) < 2 || len(option43) < 2+int(option43[1]) {
-			return false
+			return BootItem{}, false
 		}
 		if option43[0] == tagBootItem && option43[1] == 4 {
-			return true
+			return BootItem{
+				Type:  ItemType(binary.BigEndian.Uint16(option43[2:])),
+				Layer: binary.BigEndian.Uint16(option43[4:]),
+			}, true
 		}
 		option43 = option43[2+int(option43[1]):]
 	}
-	return false
+	return BootItem{}, false
 }

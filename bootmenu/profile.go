@@ -19,28 +19,46 @@ type Profile struct {
 	IPXE      Overlay          // [ipxe]
 }
 
-// Boot is what one machine is to load. At most one of BootFile and Kernel is
-// set. All of them are names in the boot tree, with slashes, never host paths.
+// Instead is what a machine gets in place of something to load.
+type Instead string
+
+// What a machine may get instead.
+const (
+	InsteadNothing Instead = ""        // it loads something
+	InsteadDisk    Instead = "disk"    // word to boot from its disk
+	InsteadSilence Instead = "silence" // no answer
+)
+
+// Boot is what one machine is to load. At most one of BootFile, Kernel and
+// Instead is set. Files are names in the boot tree, with slashes, never host
+// paths.
 type Boot struct {
 	Root     string   // directory under images whose files hide others of the same name
 	BootFile string   // handed to the firmware as it is
 	Kernel   string   // started through a loader
 	Initrd   []string // loaded with the kernel, in this order
 	Cmdline  string   // the kernel's command line
+	Instead  Instead  // of loading anything
+	Offer    Style    // form of the reply; empty: what the machine's kind follows
 }
 
-// An Overlay is one table of a profile that replaces single keys; a nil field
-// is a key that is absent.
+// An Overlay is one table of a profile that replaces single keys; a field that
+// is nil or empty is a key that is absent.
 type Overlay struct {
 	Root     *string
 	BootFile *string
 	Kernel   *string
 	Initrd   []string // empty but not nil: no initrd
 	Cmdline  *string
+	Instead  Instead
+	Offer    Style
 }
 
-// Bootable tells whether there is anything to load.
-func (b Boot) Bootable() bool { return b.BootFile != "" || b.Kernel != "" }
+// Bootable tells whether a machine of that arch knows what to do. A Raspberry Pi
+// needs no more than a directory: it asks for its files by names of its own.
+func (b Boot) Bootable(a Arch) bool {
+	return b.BootFile != "" || b.Kernel != "" || b.Instead != InsteadNothing || a == ArchRPi && b.Root != ""
+}
 
 // Files are the names that must exist in the tree for a boot to succeed.
 func (b Boot) Files() []string {
@@ -53,16 +71,20 @@ func (b Boot) Files() []string {
 	return names
 }
 
-// With is b with the keys of o put in place of its own. Because a boot file and
-// a kernel exclude each other, naming one takes away the other.
+// With is b with the keys of o put in place of its own. Because a boot file, a
+// kernel and what is got instead exclude each other, naming one takes away the
+// others.
 func (b Boot) With(o Overlay) Boot {
+	if o.Instead != InsteadNothing {
+		b = Boot{Root: b.Root, Offer: b.Offer, Instead: o.Instead}
+	}
 	if o.BootFile != nil {
 		b.BootFile = *o.BootFile
-		b.Kernel, b.Initrd, b.Cmdline = "", nil, ""
+		b.Kernel, b.Initrd, b.Cmdline, b.Instead = "", nil, "", InsteadNothing
 	}
 	if o.Kernel != nil {
 		b.Kernel = *o.Kernel
-		b.BootFile = ""
+		b.BootFile, b.Instead = "", InsteadNothing
 	}
 	if o.Initrd != nil {
 		b.Initrd = o.Initrd
@@ -72,6 +94,9 @@ func (b Boot) With(o Overlay) Boot {
 	}
 	if o.Root != nil {
 		b.Root = *o.Root
+	}
+	if o.Offer != "" {
+		b.Offer = o.Offer
 	}
 	return b
 }

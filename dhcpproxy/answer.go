@@ -1,6 +1,7 @@
 package dhcpproxy
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -20,22 +21,12 @@ const (
 	ReasonRelayRefused   bootmenu.Reason = "relay_refused"   // through a relay that is not allowed
 	ReasonHTTPClient     bootmenu.Reason = "http_client"     // UEFI HTTP Boot, which is not served
 	ReasonBarebox        bootmenu.Reason = "barebox"         // would take any answer for its lease
-	ReasonBootItem       bootmenu.Reason = "boot_item"       // asks for an item of a PXE menu that is not ours
+	ReasonBootItem       bootmenu.Reason = "boot_item"       // asks for an item of a PXE menu that it was not offered here
 	ReasonNoAddress      bootmenu.Reason = "no_address"      // we have no address that the client could reach
 	ReasonNoSource       bootmenu.Reason = "no_source"       // a request on 4011 that comes from nowhere
 	ReasonOtherInterface bootmenu.Reason = "other_interface" // came in on an interface that is not served
 	ReasonLoop           bootmenu.Reason = "loop"            // the loader it was given asks for itself for ever
 	ReasonSendFailed     bootmenu.Reason = "send_failed"     // the kernel did not take the reply
-)
-
-// Style is the form of a reply. It is a metric label.
-type Style string
-
-// The styles in use.
-const (
-	StyleBare   Style = "bare"   // no option 43: the client comes to port 4011 (UEFI)
-	StyleSkip   Style = "skip"   // option 43 says: take this file, ask no more (BIOS, iPXE)
-	StyleHeader Style = "header" // siaddr and file only, no vendor class (opted-in classes)
 )
 
 // A Selector knows what a machine gets.
@@ -50,8 +41,9 @@ type Selector interface {
 // A Responder decides about single requests. It has no state.
 type Responder struct {
 	Selector    Selector
-	Relays      []netip.Prefix // relays whose packets are answered, by giaddr
-	IPXEClasses []string       // user classes (option 77) that iPXE builds announce
+	Relays      []netip.Prefix   // relays whose packets are answered, by giaddr
+	IPXEClasses []string         // user classes (option 77) that iPXE builds announce
+	Quirks      []bootmenu.Quirk // the first that matches a machine counts
 }
 
 // A Verdict is what one request gets: a reply, or silence with its reason.
@@ -66,17 +58,22 @@ type Verdict struct {
 
 // A Reply is a packet to send.
 type Reply struct {
-	Packet *dhcpv4.DHCPv4
-	To     netip.AddrPort // where to; see [Destination]
-	From   netip.Addr     // the address of ours that it names and leaves from
-	Style  Style
+	Packet    *dhcpv4.DHCPv4
+	To        netip.AddrPort // where to; see [Destination]
+	From      netip.Addr     // the address of ours that it names and leaves from
+	File      string         // the boot file in it; empty if it has none
+	Style     bootmenu.Style
+	StyleWhy  string // why this style, for people
+	Tentative bool   // nobody said which style: it is left for another if the machine does not follow it
+	Item      bool   // it answers the pick of an item of a PXE menu
 }
 
-// Answer decides what req gets. It does no I/O.
+// Answer decides what req gets. It does no I/O. recall tells what is remembered
+// of a machine; nil means nothing.
 //
 // The reply never sets yiaddr: no address is leased here. Silence is the answer
 // to everything that is not plainly for a ProxyDHCP service.
-func (r *Responder) Answer(req *dhcpv4.DHCPv4, in Ingress) Verdict {
+func (r *Responder) Answer(req *dhcpv4.DHCPv4, in Ingress, recall func(bootmenu.Machine) Past) Verdict {
 	v := Verdict{Type: req.MessageType(), Machine: machineOf(req, in, r.IPXEClasses)}
 	if reason, why := r.refuse(req, in); reason != "" {
 		return v.silent(reason, why)
@@ -93,13 +90,112 @@ func (r *Responder) Answer(req *dhcpv4.DHCPv4, in Ingress) Verdict {
 	if !ok {
 		return v.silent(ReasonNoSource, "the request has no source address to answer to")
 	}
-	v.Decision = r.Selector.Select(v.Machine)
-	if v.Decision.Silent() {
-		return v.silent(v.Decision.Reason, v.Decision.Why)
+	v.Reply = &Reply{To: to, From: server}
+	var past Past
+	if recall != nil {
+		past = recall(v.Machine)
 	}
-	v.Why = v.Decision.Why
-	style := styleFor(v.Machine)
-	v.Reply = &Reply{Packet: compose(req, server, v.Decision.File, style), To: to, From: server, Style: style}
+	if item, ok := bootItemOf(req); ok {
+		return r.serveItem(v, req, item, past)
+	}
+	return r.offer(v, req, past)
+}
+
+// offer completes v for a machine that wants to know what to boot.
+func (r *Responder) offer(v Verdict, req *dhcpv4.DHCPv4, past Past) Verdict {
+	d := r.Selector.Select(v.Machine)
+	if v.Machine.IPXE && past.Picked != "" {
+		if chosen, ok := d.Choose(past.Picked, v.Machine); ok {
+			d = chosen
+			d.Menu = nil
+		}
+	}
+	v.Decision, v.Why = d, d.Why
+	v.Reply.Style, v.Reply.StyleWhy, v.Reply.Tentative = r.style(v.Machine, d, past)
+	if v.Reply.Tentative && v.Type != dhcpv4.MessageTypeDiscover {
+		v.Reply.Style, v.Reply.StyleWhy = kindStyle(v.Machine), "what "+kindName(v.Machine)+" follows on port 4011"
+	}
+	var vendor []byte
+	switch v.Reply.Style {
+	case bootmenu.StyleSkip:
+		vendor = bootmenu.SkipDiscovery()
+	case bootmenu.StyleRPi:
+		vendor = bootmenu.RaspberryPi(bytes.HasPrefix(req.ClientHWAddr, rpiMaskROM))
+	case bootmenu.StyleMenu:
+		return v.menu(req)
+	}
+	if d.Silent() {
+		return v.silent(d.Reason, d.Why)
+	}
+	return v.reply(req, d.File, vendor).unlooped(past)
+}
+
+// Texts and times of the menu that firmware draws.
+const (
+	diskText    = "Boot from disk"
+	menuPrompt  = "Press F8 for the network boot menu"
+	menuSeconds = 10 // as the menu that iPXE draws
+	// soloSeconds is how long one can keep a machine from its own profile.
+	soloSeconds = 3
+)
+
+// menu completes v with a menu that the firmware draws. The disk stands first in
+// the menu of all profiles, so that a machine that nobody watches is never
+// installed over, and last beside the machine's own profile.
+func (v Verdict) menu(req *dhcpv4.DHCPv4) Verdict {
+	disk := bootmenu.MenuItem{Type: bootmenu.ItemDisk, Text: diskText}
+	var items []bootmenu.MenuItem
+	for i, e := range v.Decision.Entries(v.Machine) {
+		items = append(items, bootmenu.MenuItem{Type: bootmenu.FirstItem + bootmenu.ItemType(i), Text: e.Title})
+	}
+	seconds, prompt := uint8(soloSeconds), menuPrompt
+	switch {
+	case v.Decision.Boot.Instead == bootmenu.InsteadDisk && !v.Decision.Silent():
+		items, seconds, prompt = []bootmenu.MenuItem{disk}, 0, diskText
+	case len(items) == 0:
+		return v.silent(v.Decision.Reason, v.Decision.Why)
+	case v.Decision.Profile != "":
+		items = append(items, disk)
+	default:
+		items, seconds = append([]bootmenu.MenuItem{disk}, items...), menuSeconds
+		v.Decision.Reason = "" // no loader is needed to draw this menu
+	}
+	vendor, shown := bootmenu.BootMenu(items, v.Reply.From, seconds, prompt)
+	if shown < len(items) {
+		v.Why += fmt.Sprintf("; the firmware's menu has room for %d of its %d items", shown, len(items))
+	}
+	return v.reply(req, "", vendor)
+}
+
+// serveItem completes v for a machine whose firmware asks for an item of a menu.
+func (r *Responder) serveItem(v Verdict, req *dhcpv4.DHCPv4, item bootmenu.BootItem, past Past) Verdict {
+	entries := past.Menu.Entries(v.Machine)
+	i := int(item.Type) - int(bootmenu.FirstItem)
+	switch {
+	case item.WantsCredentials():
+		return v.silent(ReasonBootItem, "asks for BIS credentials, which nobody has")
+	case i < 0 || i >= len(entries):
+		return v.silent(ReasonBootItem, fmt.Sprintf("asks for item %#x of a PXE boot menu, and none with it was offered here", int(item.Type)))
+	}
+	v.Decision, v.Why = entries[i], "picked in the firmware's menu"
+	v.Reply.Style, v.Reply.StyleWhy, v.Reply.Item = bootmenu.StyleMenu, "it answers the firmware's menu", true
+	return v.reply(req, v.Decision.File, item.Option43()).unlooped(past)
+}
+
+// reply is v with the packet written.
+func (v Verdict) reply(req *dhcpv4.DHCPv4, file string, option43 []byte) Verdict {
+	v.Reply.File = file
+	v.Reply.Packet = compose(req, v.Reply.From, file, v.Reply.Style, option43)
+	return v
+}
+
+// unlooped is v, or silence if the loader that it hands out only leads back to
+// itself: an iPXE whose user class nobody listed looks like plain firmware, so it
+// is handed iPXE again, which asks again, and so on.
+func (v Verdict) unlooped(past Past) Verdict {
+	if v.Decision.ChoseLoader() && past.Loader == v.Reply.File && past.Loads >= maxLoads {
+		return v.silent(ReasonLoop, fmt.Sprintf("it fetched %s %d times and never read the script; if that iPXE has a user class of its own, name it in [dhcp] ipxe_user_classes", past.Loader, past.Loads))
+	}
 	return v
 }
 
@@ -123,9 +219,7 @@ func (r *Responder) refuse(req *dhcpv4.DHCPv4, in Ingress) (bootmenu.Reason, str
 		return ReasonHTTPClient, "UEFI HTTP Boot is not served; choose PXE in the firmware's boot menu"
 	case !strings.HasPrefix(class, classPXE) && !(in.Port == PortDHCP && r.Selector.OptsIn(class)):
 		return ReasonNotPXE, "not a PXE client"
-	case bootmenu.HasBootItem(req.GetOneOption(dhcpv4.OptionVendorSpecificInformation)):
-		return ReasonBootItem, "asks for an item of a PXE boot menu, and none was offered here"
-	case in.Port == PortDHCP && t != dhcpv4.MessageTypeDiscover:
+	case in.Port == PortDHCP && t != dhcpv4.MessageTypeDiscover && !isDiscovery(req):
 		return ReasonLeaseRequest, "the request is for the lease server"
 	}
 	if giaddr := relayOf(req); giaddr.IsValid() && !slices.ContainsFunc(r.Relays, func(p netip.Prefix) bool { return p.Contains(giaddr) }) {
@@ -134,17 +228,20 @@ func (r *Responder) refuse(req *dhcpv4.DHCPv4, in Ingress) (bootmenu.Reason, str
 	return "", ""
 }
 
-// styleFor is the form of reply that a client of this kind follows. UEFI gets no
-// option 43, because there are ROMs that ignore a ProxyDHCP OFFER which tells
-// them to skip discovery, while all of them visit port 4011.
-func styleFor(m bootmenu.Machine) Style {
-	switch {
-	case !strings.HasPrefix(m.VendorClass, classPXE):
-		return StyleHeader
-	case m.IPXE || m.Arch.Firmware() != bootmenu.FirmwareUEFI:
-		return StyleSkip
+// bootItemOf is the item of a PXE menu that a client asks for after it has an
+// address (PXE 2.1 section 2.3, boot server discovery).
+func bootItemOf(req *dhcpv4.DHCPv4) (bootmenu.BootItem, bool) {
+	if req.MessageType() == dhcpv4.MessageTypeDiscover {
+		return bootmenu.BootItem{}, false
 	}
-	return StyleBare
+	return bootmenu.ParseBootItem(req.GetOneOption(dhcpv4.OptionVendorSpecificInformation))
+}
+
+// isDiscovery tells whether a packet on port 67 looks for a boot server: then it
+// is not for the lease server.
+func isDiscovery(req *dhcpv4.DHCPv4) bool {
+	_, ok := bootItemOf(req)
+	return ok && strings.HasPrefix(req.ClassIdentifier(), classPXE) && !req.ClientIPAddr.IsUnspecified()
 }
 
 // relayOf is the relay that a packet came through, or the zero Addr.
@@ -162,13 +259,16 @@ func relayOf(req *dhcpv4.DHCPv4) netip.Addr {
 // On port 67 a relay gets it by unicast (RFC 2131 section 4.1), and everybody
 // else by broadcast to port 68 whatever the request's source port, since the
 // client has no address yet. On port 4011 it goes to the source address and
-// port: EDK2 listens on 4011 there, and others on 68.
+// port: EDK2 listens on 4011 there, and others on 68. So it does on port 67 to a
+// client that looks for a boot server, which has an address.
 func Destination(req *dhcpv4.DHCPv4, in Ingress) (to netip.AddrPort, ok bool) {
-	if in.Port == PortBoot {
+	giaddr := relayOf(req)
+	_, isItem := bootItemOf(req)
+	switch {
+	case in.Port == PortBoot, isItem && !giaddr.IsValid():
 		src := in.Source.Addr()
 		return in.Source, src.IsValid() && !src.IsUnspecified() && in.Source.Port() != 0
-	}
-	if giaddr := relayOf(req); giaddr.IsValid() {
+	case giaddr.IsValid():
 		return netip.AddrPortFrom(giaddr, PortDHCP), true
 	}
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), PortClient), true

@@ -54,15 +54,15 @@ func (e Event) Answered() bool { return e.Reason == "" }
 // A ReplySummary is what is worth telling of a reply.
 type ReplySummary struct {
 	Type   string         // "offer" or "ack"; empty if nothing was sent
-	Style  Style          // form of the packet
-	File   string         // boot file
+	Style  bootmenu.Style // form of the packet
+	File   string         // boot file; empty if the firmware draws a menu first
 	Server netip.Addr     // siaddr and option 54
 	To     netip.AddrPort // where it was sent
 }
 
 // summary tells of r.
-func (r *Reply) summary(file string) ReplySummary {
-	s := ReplySummary{Type: "ack", Style: r.Style, File: file, Server: r.From, To: r.To}
+func (r *Reply) summary() ReplySummary {
+	s := ReplySummary{Type: "ack", Style: r.Style, File: r.File, Server: r.From, To: r.To}
 	if r.Packet.MessageType() == dhcpv4.MessageTypeOffer {
 		s.Type = "offer"
 	}

@@ -29,7 +29,7 @@ func TestRecordedFirmware(t *testing.T) {
 		{"iPXE that calls itself something else", "foreign-class-discover", on67(), "foreign-class-offer", ""},
 		{"undionly.kpxe, whose vendor class tells no arch", "undionly-discover", on67(), "undionly-offer", ""},
 	} {
-		v := testResponder(t).Answer(parse(t, readHex(t, c.req)), c.in)
+		v := testResponder(t).Answer(parse(t, readHex(t, c.req)), c.in, nil)
 		if c.want == "" {
 			if v.Reply != nil || v.Reason != c.reason {
 				t.Errorf("%s: got %v, %q, want silence, %q", c.name, v.Reply, v.Reason, c.reason)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,8 @@ const (
 	offsetHlen    = 2
 	offsetChaddr  = 28
 	sizeChaddr    = 16
+	offsetSname   = 44
+	offsetFile    = 108
 	offsetCookie  = 236
 	offsetOptions = 240
 )
@@ -83,18 +86,50 @@ func look(packet []byte) (g glance, err error) {
 		return g, fmt.Errorf("%w: hlen %d, want 1 to 16", errMalformed, packet[offsetHlen])
 	}
 	g.mac = bootmenu.MACFromBytes(packet[offsetChaddr : offsetChaddr+int(packet[offsetHlen])])
-	for opts := packet[offsetOptions:]; len(opts) > 0 && opts[0] != dhcpv4.OptionEnd.Code(); {
-		if opts[0] == dhcpv4.OptionPad.Code() {
-			opts = opts[1:]
+	return g, eachOption(packet, g.option)
+}
+
+// Bits of option 52: which fields of the header hold options too (RFC 2132
+// section 9.3).
+const (
+	overloadFile  = 1 << 0
+	overloadSname = 1 << 1
+)
+
+// eachOption calls do for each option of a packet that is long enough: those at
+// its end first, then those in the fields file and sname if the packet says that
+// there are some (RFC 3396 section 5).
+func eachOption(packet []byte, do func(code byte, value []byte)) error {
+	var overload byte
+	err := optionsIn(packet[offsetOptions:], func(code byte, value []byte) {
+		if code == dhcpv4.OptionOptionOverload.Code() && len(value) == 1 {
+			overload = value[0]
+		}
+		do(code, value)
+	})
+	if err == nil && overload&overloadFile != 0 {
+		err = optionsIn(packet[offsetFile:offsetCookie], do)
+	}
+	if err == nil && overload&overloadSname != 0 {
+		err = optionsIn(packet[offsetSname:offsetFile], do)
+	}
+	return err
+}
+
+// optionsIn calls do for each option up to the end option or the end of field.
+func optionsIn(field []byte, do func(code byte, value []byte)) error {
+	for len(field) > 0 && field[0] != dhcpv4.OptionEnd.Code() {
+		if field[0] == dhcpv4.OptionPad.Code() {
+			field = field[1:]
 			continue
 		}
-		if len(opts) < 2 || len(opts) < 2+int(opts[1]) {
-			return g, fmt.Errorf("%w: option %d runs over the end", errMalformed, opts[0])
+		if len(field) < 2 || len(field) < 2+int(field[1]) {
+			return fmt.Errorf("%w: option %d runs over the end", errMalformed, field[0])
 		}
-		g.option(opts[0], opts[2:2+int(opts[1])])
-		opts = opts[2+int(opts[1]):]
+		do(field[0], field[2:2+int(field[1])])
+		field = field[2+int(field[1]):]
 	}
-	return g, nil
+	return nil
 }
 
 // option notes one option, if it is one of the few that matter here.
@@ -111,13 +146,14 @@ func (g *glance) option(code byte, value []byte) {
 	case dhcpv4.OptionClassIdentifier.Code():
 		g.vendorClass = append(g.vendorClass, value...)
 	case dhcpv4.OptionVendorSpecificInformation.Code():
-		g.bootItem = bootmenu.HasBootItem(value)
+		_, g.bootItem = bootmenu.ParseBootItem(value)
 	}
 }
 
 // Parse reads a DHCP request. It accepts what firmware sends: pads between
-// options, options split over several (RFC 3396), a missing end option. A panic
-// of the parser is contained and reported as an error.
+// options, options split over several (RFC 3396), options in the fields file and
+// sname, a missing end option. A panic of the parser is contained and reported as
+// an error.
 func Parse(packet []byte) (req *dhcpv4.DHCPv4, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -127,8 +163,15 @@ func Parse(packet []byte) (req *dhcpv4.DHCPv4, err error) {
 	if _, err := look(packet); err != nil {
 		return nil, err
 	}
-	// A second end option is harmless, and some firmware forgets the first.
-	req, err = dhcpv4.FromBytes(append(bytes.Clone(packet), dhcpv4.OptionEnd.Code()))
+	// The parser knows nothing of option 52, and wants an end option.
+	plain := bytes.Clone(packet[:offsetOptions])
+	err = eachOption(packet, func(code byte, value []byte) {
+		plain = append(append(plain, code, byte(len(value))), value...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	req, err = dhcpv4.FromBytes(append(plain, dhcpv4.OptionEnd.Code()))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", errMalformed, err)
 	}
@@ -148,10 +191,33 @@ func machineOf(req *dhcpv4.DHCPv4, in Ingress, ipxeClasses []string) bootmenu.Ma
 	if id := req.GetOneOption(dhcpv4.OptionClientMachineIdentifier); len(id) == 17 && id[0] == 0 {
 		m.ID = bootmenu.IDFromWire([16]byte(id[1:]))
 	}
-	if a, ok := netip.AddrFromSlice(req.ClientIPAddr.To4()); ok && !a.IsUnspecified() && in.Port == PortBoot {
+	if m.Arch == bootmenu.ArchX86BIOS && !m.IPXE && isRPi(req) {
+		m.Arch = bootmenu.ArchRPi
+	}
+	if a, ok := netip.AddrFromSlice(req.ClientIPAddr.To4()); ok && !a.IsUnspecified() && req.MessageType() != dhcpv4.MessageTypeDiscover {
 		m.Addr = a // a DISCOVER's ciaddr means nothing
 	}
 	return m
+}
+
+// rpiMaskROM is how the MAC addresses of the models up to 3 begin, whose boot ROM
+// is part of the chip.
+var rpiMaskROM = []byte{0xb8, 0x27, 0xeb}
+
+// rpiOUIs are what the MAC addresses of Raspberry Pis begin with.
+var rpiOUIs = [][]byte{
+	rpiMaskROM,
+	{0xdc, 0xa6, 0x32}, {0xe4, 0x5f, 0x01}, {0xd8, 0x3a, 0xdd}, {0x28, 0xcd, 0xc1}, {0x2c, 0xcf, 0x67}, {0x88, 0xa2, 0x9e},
+}
+
+// isRPi tells whether a client that says it is a BIOS is the boot ROM of a
+// Raspberry Pi: by its MAC address, or by its machine identifier, which from
+// model 4 on begins with "RPi" and the model.
+func isRPi(req *dhcpv4.DHCPv4) bool {
+	if bytes.HasPrefix(req.GetOneOption(dhcpv4.OptionClientMachineIdentifier), []byte("\x00RPi")) {
+		return true
+	}
+	return slices.ContainsFunc(rpiOUIs, func(oui []byte) bool { return bytes.HasPrefix(req.ClientHWAddr, oui) })
 }
 
 // archOf is the first value of option 93 that has a name, else the first value,

@@ -40,6 +40,7 @@ type request struct {
 	options     []byte // besides option 53
 	ciaddr      [4]byte
 	giaddr      [4]byte
+	mac         []byte // nil means testMAC
 	flags       byte
 	hlen        byte // 0 means 6
 	op          byte // 0 means 1
@@ -47,7 +48,15 @@ type request struct {
 	endless     bool
 }
 
-var testMAC = []byte{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}
+// Machines of the tests; the catalog has something else for each.
+var (
+	testMAC  = []byte{0x52, 0x54, 0x00, 0x12, 0x34, 0x56} // starts a kernel
+	skipMAC  = []byte{0x52, 0x54, 0x00, 0x00, 0x00, 0x01} // the same, by a profile that wants style skip
+	menuMAC  = []byte{0x52, 0x54, 0x00, 0x00, 0x00, 0x02} // the same, by a profile that wants style menu
+	diskMAC  = []byte{0x52, 0x54, 0x00, 0x00, 0x00, 0x03} // boots from disk
+	quietMAC = []byte{0x52, 0x54, 0x00, 0x00, 0x00, 0x04} // gets silence
+	rpiMAC   = []byte{0xb8, 0x27, 0xeb, 0x00, 0x00, 0x05} // a Raspberry Pi 3
+)
 
 // bytes writes the packet.
 func (r request) bytes() []byte {
@@ -60,7 +69,10 @@ func (r request) bytes() []byte {
 	p[10] = r.flags
 	copy(p[12:], r.ciaddr[:])
 	copy(p[24:], r.giaddr[:])
-	copy(p[28:], testMAC)
+	if r.mac == nil {
+		r.mac = testMAC
+	}
+	copy(p[28:], r.mac)
 	copy(p[236:], magicCookie)
 	if r.cookieless {
 		p[236] = 0
@@ -110,29 +122,66 @@ func on4011(source string) Ingress {
 	return Ingress{Interface: testIface, Port: PortBoot, Source: netip.MustParseAddrPort(source), Destination: netip.MustParseAddr("198.18.0.2")}
 }
 
-// catalog is a Selector for tests: a kernel for QEMU's machines, a board of
-// U-Boot's vendor class, and no more.
+// byMulticast is the ingress of a client that looks for a boot server.
+func byMulticast(source string) Ingress {
+	in := on4011(source)
+	in.Destination = netip.MustParseAddr("224.0.1.2")
+	return in
+}
+
+// catalog is a Selector for tests: a kernel for QEMU's machines, a few of which
+// have a profile of their own, a board of U-Boot's vendor class, Raspberry Pis,
+// and no more.
 func catalog(t testing.TB) Selector {
 	t.Helper()
-	mac, err := bootmenu.ParseMACPattern("52:54:00:*")
-	if err != nil {
-		t.Fatal(err)
+	pattern := func(parse func(string) (bootmenu.Pattern, error), s string) []bootmenu.Pattern {
+		p, err := parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []bootmenu.Pattern{p}
 	}
-	uboot, err := bootmenu.ParsePattern("U-Boot*")
-	if err != nil {
-		t.Fatal(err)
+	mac := func(s string) []bootmenu.Pattern { return pattern(bootmenu.ParseMACPattern, s) }
+	pcs := []bootmenu.Arch{bootmenu.ArchX86BIOS, bootmenu.ArchX64UEFI, bootmenu.ArchARM64UEFI}
+	one := func(b []byte) *bootmenu.Match {
+		return &bootmenu.Match{MAC: mac(bootmenu.MACFromBytes(b).String())}
 	}
 	return bootmenu.NewCatalog([]*bootmenu.Profile{
-		{Name: "debian", Match: &bootmenu.Match{MAC: []bootmenu.Pattern{mac}, Arch: []bootmenu.Arch{bootmenu.ArchX86BIOS, bootmenu.ArchX64UEFI, bootmenu.ArchARM64UEFI}}, Boot: bootmenu.Boot{Kernel: "linux"}},
-		{Name: "board", Match: &bootmenu.Match{VendorClass: []bootmenu.Pattern{uboot}}, Boot: bootmenu.Boot{BootFile: "boot.scr.uimg"}},
+		{Name: "debian", Title: "Debian", Match: &bootmenu.Match{MAC: mac("52:54:00:*"), Arch: pcs}, Boot: bootmenu.Boot{Kernel: "linux"}},
+		{Name: "skip", Title: "Skip", Match: one(skipMAC), Boot: bootmenu.Boot{Kernel: "linux", Offer: bootmenu.StyleSkip}},
+		{Name: "menu", Title: "Menu", Match: one(menuMAC), Boot: bootmenu.Boot{Kernel: "linux", Offer: bootmenu.StyleMenu}},
+		{Name: "disk", Title: "Disk", Match: one(diskMAC), Boot: bootmenu.Boot{Instead: bootmenu.InsteadDisk}},
+		{Name: "quiet", Title: "Quiet", Match: one(quietMAC), Boot: bootmenu.Boot{Instead: bootmenu.InsteadSilence}},
+		{Name: "board", Title: "Board", Match: &bootmenu.Match{VendorClass: pattern(bootmenu.ParsePattern, "U-Boot*")}, Boot: bootmenu.Boot{BootFile: "boot.scr.uimg"}},
+		{Name: "pi", Title: "Pi", Match: &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchRPi}}, Boot: bootmenu.Boot{Root: "boards/pi"}},
 	}, bootmenu.Loaders{
-		bootmenu.ArchX86BIOS: "loaders/x86-bios/ipxe/undionly.kpxe",
-		bootmenu.ArchX64UEFI: "loaders/x64-uefi/ipxe/snponly.efi",
+		bootmenu.ArchX86BIOS: undionly,
+		bootmenu.ArchX64UEFI: snponly,
 	})
 }
 
 func testResponder(t testing.TB) *Responder {
-	return &Responder{Selector: catalog(t), IPXEClasses: []string{"iPXE"}, Relays: []netip.Prefix{netip.MustParsePrefix("198.18.5.0/24")}}
+	t.Helper()
+	quirky, err := bootmenu.ParsePattern("PXEClient:*:003016")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Responder{
+		Selector: catalog(t), IPXEClasses: []string{"iPXE"}, Relays: []netip.Prefix{netip.MustParsePrefix("198.18.5.0/24")},
+		Quirks: []bootmenu.Quirk{{Match: bootmenu.Match{VendorClass: []bootmenu.Pattern{quirky}}, Offer: bootmenu.StyleSkip}},
+	}
+}
+
+// offeredMenu remembers of every machine that it was offered what the catalog has
+// for it as a menu.
+func offeredMenu(t testing.TB) func(bootmenu.Machine) Past {
+	c := catalog(t)
+	return func(m bootmenu.Machine) Past {
+		if m.MAC != bootmenu.MACFromBytes(menuMAC) {
+			return Past{}
+		}
+		return Past{Menu: c.Select(m)}
+	}
 }
 
 // parse is Parse for packets that must be good.

@@ -16,6 +16,7 @@ func TestParseTakesWhatFirmwareSends(t *testing.T) {
 		"an option split in two":    request{messageType: discover, options: join(class("PXECl"), class("ient:Arch:00007"), archX64)}.bytes(),
 		"a GUID of 16 bytes as MAC": request{messageType: discover, hlen: 16, options: join(pxe, archX64)}.bytes(),
 		"padding after the end":     append(request{messageType: discover, options: join(pxe, archX64)}.bytes(), make([]byte, 100)...),
+		"options in file and sname": overloaded(join(pxe), archX64),
 		"garbage after the end":     append(request{messageType: discover, options: join(pxe, archX64)}.bytes(), 53, 200, 1),
 	} {
 		req, err := Parse(packet)
@@ -29,6 +30,14 @@ func TestParseTakesWhatFirmwareSends(t *testing.T) {
 	}
 }
 
+// overloaded is a DISCOVER with options in its fields file and sname.
+func overloaded(file, sname []byte) []byte {
+	p := request{messageType: discover, options: opt(52, 3)}.bytes()
+	copy(p[offsetFile:], append(file, 255))
+	copy(p[offsetSname:], append(sname, 255))
+	return p
+}
+
 func TestParseRefusesWhatIsNoRequest(t *testing.T) {
 	t.Parallel()
 	good := request{messageType: discover, options: join(pxe, archX64)}.bytes()
@@ -38,14 +47,15 @@ func TestParseRefusesWhatIsNoRequest(t *testing.T) {
 		return p
 	}
 	for name, packet := range map[string][]byte{
-		"empty":                   nil,
-		"short":                   good[:239],
-		"a reply":                 request{op: 2, messageType: 2, options: pxe}.bytes(),
-		"no cookie":               request{cookieless: true, messageType: discover}.bytes(),
-		"hlen 0":                  hlen(0),
-		"hlen 17":                 hlen(17),
-		"option over the end":     request{messageType: discover, endless: true, options: []byte{60, 200, 'P'}}.bytes(),
-		"option without a length": request{messageType: discover, endless: true, options: []byte{60}}.bytes(),
+		"empty":                       nil,
+		"short":                       good[:239],
+		"a reply":                     request{op: 2, messageType: 2, options: pxe}.bytes(),
+		"no cookie":                   request{cookieless: true, messageType: discover}.bytes(),
+		"hlen 0":                      hlen(0),
+		"hlen 17":                     hlen(17),
+		"option over the end":         request{messageType: discover, endless: true, options: []byte{60, 200, 'P'}}.bytes(),
+		"option over the end of file": overloaded(opt(60, make([]byte, 126)...), nil),
+		"option without a length":     request{messageType: discover, endless: true, options: []byte{60}}.bytes(),
 	} {
 		if _, err := Parse(packet); !errors.Is(err, errMalformed) {
 			t.Errorf("%s: got %v, want a malformed packet", name, err)
@@ -66,7 +76,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(r.bytes(), true)
 		f.Add(r.bytes(), false)
 	}
-	r := testResponder(f)
+	r, recall := testResponder(f), offeredMenu(f)
 	f.Fuzz(func(t *testing.T, packet []byte, dhcp bool) {
 		req, err := Parse(packet)
 		if err != nil {
@@ -76,7 +86,7 @@ func FuzzAnswer(f *testing.F) {
 		if dhcp {
 			in = on67()
 		}
-		v := r.Answer(req, in)
+		v := r.Answer(req, in, recall)
 		if v.Reply == nil {
 			if v.Reason == "" {
 				t.Fatal("silence without a reason")

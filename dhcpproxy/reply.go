@@ -18,7 +18,7 @@ const optionClientID = dhcpv4.GenericOptionCode(61)
 
 // compose writes the OFFER or ACK for req: boot file and server in the header,
 // because shim and U-Boot read nothing else.
-func compose(req *dhcpv4.DHCPv4, server netip.Addr, file string, style Style) *dhcpv4.DHCPv4 {
+func compose(req *dhcpv4.DHCPv4, server netip.Addr, file string, style bootmenu.Style, option43 []byte) *dhcpv4.DHCPv4 {
 	p := &dhcpv4.DHCPv4{
 		OpCode:        dhcpv4.OpcodeBootReply,
 		HWType:        req.HWType,
@@ -46,13 +46,14 @@ func compose(req *dhcpv4.DHCPv4, server netip.Addr, file string, style Style) *d
 	}
 	p.UpdateOption(dhcpv4.OptServerIdentifier(server.AsSlice()))
 	echo(p, req)
-	switch style {
-	case StyleSkip:
+	if style != bootmenu.StyleHeader {
 		p.UpdateOption(dhcpv4.OptClassIdentifier(classPXE))
-		p.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, bootmenu.SkipDiscovery()))
-	case StyleBare:
-		p.UpdateOption(dhcpv4.OptClassIdentifier(classPXE))
-	case StyleHeader: // nothing more
+	}
+	if option43 != nil {
+		p.UpdateOption(dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, option43))
+	}
+	if style == bootmenu.StyleRPi {
+		p.UpdateOption(dhcpv4.OptTFTPServerName(server.String()))
 	}
 	return p
 }

@@ -35,6 +35,7 @@ type Options struct {
 	Policy    Policy // which interfaces are served
 	Responder *Responder
 	Links     Links
+	History   *History
 	Report    func(Event) // called for every packet, from two goroutines; must not block
 }
 
@@ -42,7 +43,6 @@ type Options struct {
 type Server struct {
 	opts  Options
 	conns []boundConn
-	guard loopGuard
 	host  *hostTable
 }
 
@@ -76,9 +76,6 @@ func (s *Server) Addrs() []netip.AddrPort {
 	}
 	return addrs
 }
-
-// ScriptRead tells the loop guard that the loader which mac was given works.
-func (s *Server) ScriptRead(mac bootmenu.MAC) { s.guard.scriptRead(mac) }
 
 // Serve answers until ctx ends, and then closes the sockets. It returns nil
 // after that, or the error that made a socket unusable.
@@ -144,14 +141,15 @@ func (s *Server) handle(c boundConn, p packet) {
 		s.report(ev, ReasonMalformed, err.Error())
 		return
 	}
-	v := s.guarded(req, s.opts.Responder.Answer(req, in), ev.Time)
+	v := s.opts.Responder.Answer(req, in, s.opts.History.Past)
 	ev.Machine, ev.Decision = v.Machine, v.Decision
 	if v.Reply == nil {
 		s.report(ev, v.Reason, v.Why)
 		return
 	}
 	s.opts.Links.Decided(v.Machine, v.Decision)
-	ev.Reply = v.Reply.summary(v.Decision.File)
+	s.opts.History.replied(v, ev.Time)
+	ev.Reply = v.Reply.summary()
 	if err := c.writePacket(v.Reply.Packet.ToBytes(), v.Reply.To, v.Reply.From, in.Interface.Index); err != nil {
 		ev.Reply.Type = ""
 		s.report(ev, ReasonSendFailed, err.Error())
@@ -201,16 +199,4 @@ func (s *Server) ingress(role uint16, p packet, now time.Time) (in Ingress, why 
 		return in, ifi.Name + ": " + why
 	}
 	return Ingress{Interface: ifi, Port: role, Source: p.source, Destination: p.destination}, ""
-}
-
-// guarded turns the OFFER of a loader that only leads back to itself into
-// silence.
-func (s *Server) guarded(req *dhcpv4.DHCPv4, v Verdict, now time.Time) Verdict {
-	if v.Reply == nil || v.Type != dhcpv4.MessageTypeDiscover || !v.Decision.ChoseLoader() {
-		return v
-	}
-	if s.guard.offered(v.Machine.MAC, v.Decision.File, req.TransactionID, now) {
-		return v.silent(ReasonLoop, "it was given "+v.Decision.File+" three times and never read the script; if that iPXE has a user class of its own, name it in [dhcp] ipxe_user_classes")
-	}
-	return v
 }

@@ -96,7 +96,7 @@ func newBench(t *testing.T) *bench {
 		links: &memoryLinks{addrs: make(map[netip.Addr]bootmenu.MAC), decided: make(map[bootmenu.MAC]string)},
 	}
 	b.Server = &Server{
-		opts: Options{Node: "n1", Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: b.links, Report: func(e Event) { b.events <- e }},
+		opts: Options{Node: "n1", Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: b.links, History: &History{}, Report: func(e Event) { b.events <- e }},
 		conns: []boundConn{
 			{packetConn: b.dhcp, role: PortDHCP},
 			{packetConn: b.boot, role: PortBoot},
@@ -213,6 +213,7 @@ func TestServerBreaksALoaderThatLoadsItself(t *testing.T) {
 				t.Fatalf("attempt %d: %s", xid, e.Reason)
 			}
 		}
+		b.opts.History.Fetched(bootmenu.MACFromBytes(testMAC), snponly)
 	}
 	if e := attempt(3, plain); e.Reason != ReasonLoop {
 		t.Fatalf("fourth attempt: reason %q, want loop", e.Reason)
@@ -220,7 +221,7 @@ func TestServerBreaksALoaderThatLoadsItself(t *testing.T) {
 	if e := attempt(4, join(plain, userIPXE)); !e.Answered() {
 		t.Errorf("iPXE itself must be answered: %s", e.Reason)
 	}
-	b.ScriptRead(bootmenu.MACFromBytes(testMAC))
+	b.opts.History.Fetched(bootmenu.MACFromBytes(testMAC), bootmenu.ScriptName)
 	if e := attempt(5, plain); !e.Answered() {
 		t.Errorf("after the script was read: %s", e.Reason)
 	}
@@ -246,7 +247,7 @@ func BenchmarkAnswer(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if v := r.Answer(req, on67()); len(v.Reply.Packet.ToBytes()) == 0 {
+		if v := r.Answer(req, on67(), nil); len(v.Reply.Packet.ToBytes()) == 0 {
 			b.Fatal("empty reply")
 		}
 	}

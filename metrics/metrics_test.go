@@ -23,8 +23,8 @@ func fed() *Metrics {
 		return EngineStats{ListenerUp: true, Active: 3, Retransmissions: 7}
 	})
 	uefi := bootmenu.Machine{MAC: bootmenu.MACFromBytes([]byte{2, 0, 0, 0, 0, 1}), Arch: bootmenu.ArchX64UEFI}
-	m.DHCP(dhcpproxy.Event{Type: dhcpproxy.TypeDiscover, Machine: uefi, Reply: dhcpproxy.ReplySummary{Type: "offer", Style: dhcpproxy.StyleBare}})
-	m.DHCP(dhcpproxy.Event{Type: dhcpproxy.TypeRequest, Machine: uefi, Reply: dhcpproxy.ReplySummary{Type: "ack", Style: dhcpproxy.StyleBare}})
+	m.DHCP(dhcpproxy.Event{Type: dhcpproxy.TypeDiscover, Machine: uefi, Reply: dhcpproxy.ReplySummary{Type: "offer", Style: bootmenu.StyleBare}})
+	m.DHCP(dhcpproxy.Event{Type: dhcpproxy.TypeRequest, Machine: uefi, Reply: dhcpproxy.ReplySummary{Type: "ack", Style: bootmenu.StyleBare}})
 	m.DHCP(dhcpproxy.Event{Type: dhcpproxy.TypeDiscover, Machine: bootmenu.Machine{Arch: bootmenu.ArchUnknown}, Reason: dhcpproxy.ReasonNotPXE})
 	m.DHCP(dhcpproxy.Event{Type: dhcpproxy.TypeDiscover, Machine: bootmenu.Machine{Arch: 4711}, Reason: bootmenu.ReasonNoProfile})
 	m.TFTP(tftp.Transfer{Direction: tftp.Read, Result: tftp.Delivered, Label: "debian", Bytes: 1000, Duration: 20 * time.Millisecond})

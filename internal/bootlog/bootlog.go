@@ -61,6 +61,7 @@ func (l *Log) DHCP(e dhcpproxy.Event) {
 		l.write(slog.LevelInfo, strings.ToUpper(e.Reply.Type)+" sent", append(attrs,
 			slog.String("profile", profileName(e.Decision)),
 			slog.String("file", e.Reply.File),
+			slog.String("style", string(e.Reply.Style)),
 			slog.String("server", e.Reply.Server.String()),
 			slog.String("interface", e.Machine.Interface)))
 		return

@@ -37,7 +37,7 @@ func TestOneLineForEachThingThatAPersonWouldAsk(t *testing.T) {
 	pc := bootmenu.Machine{MAC: mac, Arch: bootmenu.ArchX64UEFI, Interface: "eth0"}
 	ipxe := pc
 	ipxe.IPXE = true
-	offer := dhcpproxy.ReplySummary{Type: "offer", File: "snponly.efi", Server: netip.MustParseAddr("198.18.0.2")}
+	offer := dhcpproxy.ReplySummary{Type: "offer", Style: bootmenu.StyleBare, File: "snponly.efi", Server: netip.MustParseAddr("198.18.0.2")}
 	client := netip.AddrPortFrom(addr, 2000)
 	l, lines := newLog()
 	l.DHCP(dhcpproxy.Event{Machine: pc, Decision: bootmenu.Decision{Profile: "debian"}, Reply: offer})
@@ -50,8 +50,8 @@ func TestOneLineForEachThingThatAPersonWouldAsk(t *testing.T) {
 	l.TFTP(tftp.Transfer{Result: tftp.Probe, Client: client, File: "linux"}) // normal
 	l.TFTP(tftp.Transfer{Result: tftp.NotFound, Client: netip.MustParseAddrPort("198.18.0.99:2000"), File: "nope"})
 	l.TFTP(tftp.Transfer{Result: tftp.Failed, Client: client, File: "linux", Err: errors.New("the client fell silent")})
-	want := `level=INFO msg="OFFER sent" mac=52:54:00:12:34:56 arch=x64-uefi profile=debian file=snponly.efi server=198.18.0.2 interface=eth0
-level=INFO msg="OFFER sent" mac=52:54:00:12:34:56 arch=x64-uefi ipxe=true profile=(menu) file=snponly.efi server=198.18.0.2 interface=eth0
+	want := `level=INFO msg="OFFER sent" mac=52:54:00:12:34:56 arch=x64-uefi profile=debian file=snponly.efi style=bare server=198.18.0.2 interface=eth0
+level=INFO msg="OFFER sent" mac=52:54:00:12:34:56 arch=x64-uefi ipxe=true profile=(menu) file=snponly.efi style=bare server=198.18.0.2 interface=eth0
 level=INFO msg="no answer to DISCOVER" mac=52:54:00:12:34:56 arch=x64-uefi reason=no_profile why="none of 2"
 level=WARN msg="no answer to DISCOVER" mac=52:54:00:12:34:56 arch=x64-uefi reason=no_loader why="no iPXE"
 level=INFO msg="file delivered" client=198.18.0.50 mac=52:54:00:12:34:56 file=linux profile=debian bytes=5 took=2ms blksize=1468 windowsize=4 resent=0

@@ -35,9 +35,9 @@ type Options struct {
 	// Neighbour asks the kernel's neighbour table who is behind an address that
 	// no DHCP packet linked. It may block; nil means nobody is known.
 	Neighbour func(netip.Addr) (bootmenu.MAC, bool)
-	// ScriptRead is told of every machine that reads its generated script; may be
-	// nil.
-	ScriptRead func(bootmenu.MAC)
+	// Opened is told of every file that a known machine opens, by the name that was
+	// asked for; may be nil. It may block.
+	Opened func(mac bootmenu.MAC, name string)
 }
 
 // A Tree finds files for machines. It is safe for concurrent use.
@@ -108,6 +108,9 @@ func (t *Tree) Open(client netip.Addr, name string) (*File, error) {
 		return nil, err
 	}
 	f.MAC, f.Profile = v.machine.MAC, v.decision.Profile
+	if v.known && t.opts.Opened != nil {
+		t.opts.Opened(v.machine.MAC, clean)
+	}
 	return f, nil
 }
 
@@ -208,9 +211,6 @@ func (t *Tree) generate(v visitor, name string) (f *File, reserved bool, err err
 	}
 	if !v.known || d.Silent() {
 		return nil, true, fmt.Errorf("%s: no profile is for this machine: %w", name, fs.ErrNotExist)
-	}
-	if t.opts.ScriptRead != nil {
-		t.opts.ScriptRead(v.machine.MAC)
 	}
 	text := bootmenu.IPXEScript(d, v.machine)
 	return &File{content: generated{bytes.NewReader(text)}, Name: name, Layer: LayerGenerated}, true, nil

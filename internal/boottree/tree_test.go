@@ -58,10 +58,10 @@ func pattern(t *testing.T, s string) bootmenu.Pattern {
 // A house is a tree with everything that tests ask it for.
 type house struct {
 	*Tree
-	links      *Links
-	images     string
-	profiles   map[string]*bootmenu.Profile
-	scriptRead []bootmenu.MAC
+	links    *Links
+	images   string
+	profiles map[string]*bootmenu.Profile
+	opened   []string // by whom, and under which name
 }
 
 func newHouse(t *testing.T) *house {
@@ -98,8 +98,8 @@ func newHouse(t *testing.T) *house {
 	}
 	h.Tree = New(Options{
 		Images: store, Links: h.links,
-		Neighbour:  func(a netip.Addr) (bootmenu.MAC, bool) { return boardMAC, a == boardAddr },
-		ScriptRead: func(mac bootmenu.MAC) { h.scriptRead = append(h.scriptRead, mac) },
+		Neighbour: func(a netip.Addr) (bootmenu.MAC, bool) { return boardMAC, a == boardAddr },
+		Opened:    func(mac bootmenu.MAC, name string) { h.opened = append(h.opened, mac.String()+" "+name) },
 	})
 	set := loaders.Scan([]string{filepath.Join(dir, "ipxe")})
 	h.SetPlan(bootmenu.NewCatalog([]*bootmenu.Profile{h.profiles["debian"], h.profiles["board"]}, set.Preferred()), set)
@@ -199,8 +199,8 @@ func TestGeneratedScriptIsForTheMachineThatAsks(t *testing.T) {
 	if err != nil || layer != LayerGenerated || !strings.Contains(got, "kernel /debian12/linux initrd=initrd0") {
 		t.Errorf("got %q from %q, %v", got, layer, err)
 	}
-	if len(h.scriptRead) != 1 || h.scriptRead[0] != pcMAC {
-		t.Errorf("script read by %v, want %v", h.scriptRead, pcMAC)
+	if want := pcMAC.String() + " " + bootmenu.ScriptName; len(h.opened) != 1 || h.opened[0] != want {
+		t.Errorf("opened: %q, want %q", h.opened, want)
 	}
 }
 

@@ -70,7 +70,7 @@ func archsOf(p *bootmenu.Profile) []bootmenu.Arch {
 // verifyBoot checks what p says for one kind of machine.
 func (t *Tree) verifyBoot(p *bootmenu.Profile, m bootmenu.Machine) []Finding {
 	boot := p.BootFor(m)
-	if !boot.Bootable() {
+	if !boot.Bootable(m.Arch) {
 		return nil
 	}
 	var found []Finding
@@ -151,7 +151,7 @@ func (t *Tree) Bootable(p *bootmenu.Profile) bool {
 		case boot.BootFile != "":
 			return true
 		case boot.Kernel == "":
-			return p.BootFor(bootmenu.Machine{Arch: a, IPXE: true}).Bootable()
+			return p.BootFor(bootmenu.Machine{Arch: a, IPXE: true}).Bootable(a)
 		case a == bootmenu.ArchUnknown:
 			return len(preferred) > 0
 		}

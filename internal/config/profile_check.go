@@ -106,7 +106,7 @@ func (c profileCheck) bootable() {
 	}
 	p := c.finish()
 	bootable := func(a bootmenu.Arch) bool {
-		return p.BootFor(bootmenu.Machine{Arch: a}).Bootable() || p.BootFor(bootmenu.Machine{Arch: a, IPXE: true}).Bootable()
+		return p.BootFor(bootmenu.Machine{Arch: a}).Bootable(a) || p.BootFor(bootmenu.Machine{Arch: a, IPXE: true}).Bootable(a)
 	}
 	if !bootable(bootmenu.ArchUnknown) && !slices.ContainsFunc(c.archs, func(a *archDraft) bool { return bootable(a.arch) }) {
 		c.problemf(0, "nothing to boot, want kernel or boot_file")

@@ -27,6 +27,7 @@ type Daemon struct {
 	images   *images.Store
 	inbox    *images.Inbox // nil: clients may not write
 	links    *boottree.Links
+	history  *dhcpproxy.History
 	tree     *boottree.Tree
 	listener *listener
 	dhcp     *dhcpproxy.Server // nil if switched off
@@ -72,15 +73,22 @@ func newDaemon(o Options) (*Daemon, error) {
 	if err := os.MkdirAll(o.Settings.State, 0o755); err != nil {
 		return nil, errors.Join(&StartError{fmt.Errorf("state directory: %w", err), "make it, or name another with state in netbootd.toml"}, store.Close())
 	}
+	styles, err := openStyles(o.Settings.State, time.Now, func(err error) {
+		o.Logger.Warn("cannot remember which style a machine follows", "why", err.Error())
+	})
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	d := &Daemon{
 		opts:     o,
 		images:   store,
 		links:    &boottree.Links{},
+		history:  &dhcpproxy.History{Styles: styles},
 		started:  newStartedFile(o.Settings.State),
 		profiles: make(map[string]*profile),
 		failures: make(chan error, 1),
 	}
-	d.tree = boottree.New(boottree.Options{Images: store, Links: d.links, Neighbour: neighbour, ScriptRead: d.scriptRead})
+	d.tree = boottree.New(boottree.Options{Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched})
 	d.log = bootlog.New(bootlog.Options{Logger: o.Logger, MAC: d.links.MAC})
 	d.metrics = metrics.New(o.Build, d.engineStats)
 	if w := o.Settings.TFTP.Write; w != nil {
@@ -148,21 +156,27 @@ func (d *Daemon) bind() (err error) {
 		return err
 	}
 	d.dhcp, err = dhcpproxy.Listen(dhcpproxy.Options{
-		Node:   d.opts.Node,
-		Policy: s.Interfaces,
-		Responder: &dhcpproxy.Responder{
-			Selector:    selector{d.tree},
-			Relays:      s.DHCP.Relays,
-			IPXEClasses: s.DHCP.IPXEClasses,
-		},
-		Links:  d.links,
-		Report: func(e dhcpproxy.Event) { d.metrics.DHCP(e); d.log.DHCP(e) },
+		Node:      d.opts.Node,
+		Policy:    s.Interfaces,
+		Responder: d.responder(),
+		Links:     d.links,
+		History:   d.history,
+		Report:    func(e dhcpproxy.Event) { d.metrics.DHCP(e); d.log.DHCP(e) },
 	})
 	if err != nil {
 		return err
 	}
 	d.opts.Logger.Info("ProxyDHCP is up", "addresses", addrTexts(d.dhcp.Addrs()))
 	return nil
+}
+
+// responder decides by the settings, with the catalog in force.
+func (d *Daemon) responder() *dhcpproxy.Responder {
+	return newResponder(selector{d.tree}, d.opts.Settings.DHCP)
+}
+
+func newResponder(s dhcpproxy.Selector, o DHCPSettings) *dhcpproxy.Responder {
+	return &dhcpproxy.Responder{Selector: s, Relays: o.Relays, IPXEClasses: o.IPXEClasses, Quirks: o.Quirks}
 }
 
 // unbind closes what bind had opened before it came to grief.
@@ -267,13 +281,6 @@ func (d *Daemon) answers() string {
 		return "ProxyDHCP is switched off: no machine is answered"
 	}
 	return d.tree.Catalog().Summary()
-}
-
-// scriptRead passes on that a machine reads its script.
-func (d *Daemon) scriptRead(mac bootmenu.MAC) {
-	if d.dhcp != nil {
-		d.dhcp.ScriptRead(mac)
-	}
 }
 
 // engineStats are read at each scrape.

@@ -3,10 +3,7 @@ package daemon
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"sync"
 )
@@ -52,19 +49,9 @@ func newStartedFile(stateDir string) *startedFile {
 
 // Load implements StartedStore. A file that is not there yet is an empty one.
 func (s *startedFile) Load() (Started, error) {
-	b, err := os.ReadFile(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Started{}, nil
-	}
-	if err != nil {
-		return Started{}, err
-	}
 	var j startedJSON
-	if err := json.Unmarshal(b, &j); err != nil {
-		return Started{}, fmt.Errorf("%s: %w", s.path, err)
-	}
-	if j.Format != startedFormat {
-		return Started{}, fmt.Errorf("%s has format %d, and this version knows only %d", s.path, j.Format, startedFormat)
+	if err := readState(s.path, startedFormat, &j); err != nil {
+		return Started{}, err
 	}
 	return Started{Rev: j.Rev, Profiles: j.Profiles}, nil
 }
@@ -103,36 +90,4 @@ func setStarted(store StartedStore, name string, up bool) error {
 			return err
 		}
 	}
-}
-
-// replaceFile writes a file so that after a crash it is the old one or the new
-// one: a temporary file, synced, renamed, and its directory synced.
-func replaceFile(path string, b []byte) (err error) {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(tmp.Name()))
-		}
-	}()
-	if _, err = tmp.Write(b); err != nil {
-		return errors.Join(err, tmp.Close())
-	}
-	if err = tmp.Sync(); err != nil {
-		return errors.Join(err, tmp.Close())
-	}
-	if err = tmp.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil // the rename is done; only its durability is less certain
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
