@@ -2,7 +2,10 @@ package bootmenu
 
 import (
 	"encoding/binary"
+	"fmt"
+	"iter"
 	"net/netip"
+	"strings"
 )
 
 // Tags of PXE's vendor options, which DHCP option 43 encapsulates (PXE 2.1
@@ -137,21 +140,81 @@ func (i BootItem) Option43() []byte {
 // ParseBootItem finds the item that a request's option 43 asks for (tag 71).
 // Padding and a missing end are accepted; a truncated tag ends the search.
 func ParseBootItem(option43 []byte) (item BootItem, ok bool) {
-	for len(option43) > 0 && option43[0] != tagEnd {
-		if option43[0] == 0 {
-			option43 = option43[1:]
-			continue
+	for tag, value := range tagsOf(option43) {
+		if tag == tagBootItem && len(value) == 4 {
+			return BootItem{Type: ItemType(binary.BigEndian.Uint16(value)), Layer: binary.BigEndian.Uint16(value[2:])}, true
 		}
-		if len(option43) < 2 || len(option43) < 2+int(option43[1]) {
-			return BootItem{}, false
-		}
-		if option43[0] == tagBootItem && option43[1] == 4 {
-			return BootItem{
-				Type:  ItemType(binary.BigEndian.Uint16(option43[2:])),
-				Layer: binary.BigEndian.Uint16(option43[4:]),
-			}, true
-		}
-		option43 = option43[2+int(option43[1]):]
 	}
 	return BootItem{}, false
+}
+
+// tagsOf are the tags of option 43 up to the end tag, without padding. What is no
+// whole tag comes last, as tag 0.
+func tagsOf(option43 []byte) iter.Seq2[byte, []byte] {
+	return func(yield func(byte, []byte) bool) {
+		for rest := option43; len(rest) > 0 && rest[0] != tagEnd; {
+			tag, value := rest[0], rest
+			switch {
+			case tag == 0:
+				rest = rest[1:]
+				continue
+			case len(rest) < 2 || len(rest) < 2+int(rest[1]):
+				tag, rest = 0, nil
+			default:
+				value, rest = rest[2:2+int(rest[1])], rest[2+int(rest[1]):]
+			}
+			if !yield(tag, value) {
+				return
+			}
+		}
+	}
+}
+
+// DescribeOption43 tells what is in option 43, for people: a line for each tag.
+func DescribeOption43(option43 []byte) (lines []string) {
+	for tag, value := range tagsOf(option43) {
+		lines = append(lines, describeTag(tag, value))
+	}
+	return lines
+}
+
+func describeTag(tag byte, value []byte) string {
+	switch {
+	case tag == 0:
+		return fmt.Sprintf("no tag: % x", value)
+	case tag == tagDiscoveryControl && len(value) == 1:
+		return "discovery control " + controlText(value[0])
+	case tag == tagMenuPrompt && len(value) > 0:
+		return fmt.Sprintf("prompt %q for %d s", value[1:], value[0])
+	case tag == tagBootServers:
+		return fmt.Sprintf("boot servers % x", value)
+	case tag == tagBootMenu:
+		return "menu" + menuLines(value)
+	case tag == tagBootItem && len(value) == 4:
+		return fmt.Sprintf("item %#x, layer %#x", binary.BigEndian.Uint16(value), binary.BigEndian.Uint16(value[2:]))
+	}
+	return fmt.Sprintf("tag %d: % x", tag, value)
+}
+
+func controlText(bits byte) string {
+	var words []string
+	for i, word := range []string{"no broadcast", "no multicast", "listed servers only", "take the file, skip the rest"} {
+		if bits&(1<<i) != 0 {
+			words = append(words, word)
+		}
+	}
+	return fmt.Sprintf("%d (%s)", bits, strings.Join(words, ", "))
+}
+
+// menuLines are the items of a menu: type and text.
+func menuLines(value []byte) string {
+	var sb strings.Builder
+	for len(value) >= 3 && len(value) >= 3+int(value[2]) {
+		fmt.Fprintf(&sb, " [%#x %q]", binary.BigEndian.Uint16(value), value[3:3+int(value[2])])
+		value = value[3+int(value[2]):]
+	}
+	if len(value) > 0 {
+		fmt.Fprintf(&sb, " no item: % x", value)
+	}
+	return sb.String()
 }

@@ -33,7 +33,7 @@ func referenceFile(intro string, schema *table) string {
 			return
 		}
 		if name != "" {
-			fmt.Fprintf(&sb, "\n%s[%s]\n", comment(tab.doc), name)
+			fmt.Fprintf(&sb, "\n%s%s\n", comment(tab.doc), header(name, tab))
 		}
 		for _, k := range tab.keys {
 			sb.WriteString("\n" + comment(k.doc))
@@ -41,6 +41,14 @@ func referenceFile(intro string, schema *table) string {
 		}
 	})
 	return sb.String()
+}
+
+// header is how a table of that name begins in a file.
+func header(name string, tab *table) string {
+	if tab.each != nil {
+		return "[[" + name + "]]"
+	}
+	return "[" + name + "]"
 }
 
 // writeExample prints a key with its default, or else an example.
@@ -104,7 +112,7 @@ func writeTables(sb *strings.Builder, schema *table) {
 			if family, ok := strings.CutSuffix(name, "."+tab.sample); ok && tab.sample != "" {
 				name = family + ".NAME"
 			}
-			fmt.Fprintf(sb, "\n### [%s]\n\n%s\n", name, tab.doc)
+			fmt.Fprintf(sb, "\n### %s\n\n%s\n", header(name, tab), tab.doc)
 		}
 		var again []string
 		for _, k := range tab.keys {
@@ -179,7 +187,7 @@ address, a longer beginning of one, subnet, interface, user_class, vendor_class,
 arch; then the higher priority. A machine that no profile matches gets the menu of
 all profiles without [match], or, if there is none, no answer.
 
-kernel, initrd, cmdline, boot_file and root stand at the top of the file, and may
-be replaced one by one for an architecture or for iPXE. Naming a boot_file there
-takes the kernel away, and the other way round.
+kernel, initrd, cmdline, boot_file, boot, offer and root stand at the top of the
+file, and may be replaced one by one for an architecture or for iPXE. Of kernel,
+boot_file and boot, naming one there takes away the others.
 `

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -25,6 +26,7 @@ func checkProfile(d *document, dr *draft, root *node) {
 		dr.matched = true
 		c.matchTable(e)
 	}
+	c.menuEntry()
 	c.bootable()
 }
 
@@ -61,11 +63,30 @@ func (c profileCheck) archEntry(a *archDraft) *entry {
 	return c.root.byName["arch"].value.byName[a.name]
 }
 
-// exclusive reports a boot file and a kernel in one table, at the later of them.
+// exclusive reports two of the keys in one table that exclude each other, at the
+// later of them.
 func (c profileCheck) exclusive(s section) {
-	if s.overlay.BootFile != nil && s.overlay.Kernel != nil {
-		later := max(s.table.byName["boot_file"].offset, s.table.byName["kernel"].offset)
-		c.problemf(later, "boot_file and kernel exclude each other%s, keep one", s.where)
+	var present []*entry
+	for _, name := range []string{"boot", "boot_file", "kernel"} {
+		if e, ok := s.table.byName[name]; ok {
+			present = append(present, e)
+		}
+	}
+	if len(present) < 2 {
+		return
+	}
+	var names []string
+	for _, e := range present {
+		names = append(names, e.name)
+	}
+	later := slices.MaxFunc(present, func(a, b *entry) int { return cmp.Compare(a.offset, b.offset) })
+	c.problemf(later.offset, "%s exclude each other%s, keep one", strings.Join(names, " and "), s.where)
+}
+
+// menuEntry reports a profile of the menu that has nothing to be picked.
+func (c profileCheck) menuEntry() {
+	if e, ok := c.root.byName["boot"]; ok && !c.matched {
+		c.problemf(e.offset, "boot needs [match], for without it the profile is an entry of the menu")
 	}
 }
 
@@ -108,8 +129,13 @@ func (c profileCheck) bootable() {
 	bootable := func(a bootmenu.Arch) bool {
 		return p.BootFor(bootmenu.Machine{Arch: a}).Bootable(a) || p.BootFor(bootmenu.Machine{Arch: a, IPXE: true}).Bootable(a)
 	}
-	if !bootable(bootmenu.ArchUnknown) && !slices.ContainsFunc(c.archs, func(a *archDraft) bool { return bootable(a.arch) }) {
+	if !bootable(bootmenu.ArchUnknown) &&
+		!slices.ContainsFunc(c.archs, func(a *archDraft) bool { return bootable(a.arch) }) &&
+		!slices.ContainsFunc(c.listed, func(l listedArch) bool { return bootable(l.arch) }) {
 		c.problemf(0, "nothing to boot, want kernel or boot_file")
+		if p.Boot.Root != "" {
+			c.hintf(`for a Raspberry Pi root is enough, with arch = ["rpi"] in [match]`)
+		}
 		return
 	}
 	for _, l := range c.listed {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strings"
 
 	"netbootd/bootmenu"
 )
@@ -65,8 +66,18 @@ func bootKeys(o *bootmenu.Overlay, absent string) []key {
 			doc: "File that is handed to the firmware as it is: no boot loader is chosen, no menu shown.",
 		},
 		{
+			name: "boot", value: insteadChoice(&o.Instead), def: absent, example: `"disk"`, without: "kernel",
+			doc: "What the machine gets instead of a file. disk tells its firmware to boot from disk: PXE firmware by a menu with no other item, iPXE by a script, any other by silence. silence is no answer at all.",
+		},
+		{
+			name: "offer", value: styleChoice(&o.Offer), def: strings.Replace(absent, "nothing", "what the machine's kind follows", 1), example: `"skip"`,
+			doc: "The form of the answer, for firmware that does not follow the usual one. bare is a boot file without option 43, so that the firmware comes to port 4011 (the default for UEFI). " +
+				"skip has the firmware take the file at once (the default for BIOS and iPXE). menu has the firmware draw a menu; in profiles without [match] it is the menu of all of them. " +
+				"header is siaddr and file alone, without a vendor class (the default for classes that are no PXE clients). rpi is for a Raspberry Pi whose address is not known as one.",
+		},
+		{
 			name: "root", value: optionalText(&o.Root, checkTreeName), def: absent, example: `"boards/bbb"`,
-			doc: "Directory below images that is searched first for every name the machine asks for. What is not there is looked up in the shared tree.",
+			doc: "Directory below images that is searched first for every name the machine asks for. What is not there is looked up in the shared tree. For a Raspberry Pi it is all that is needed: its boot ROM asks for files by names of its own.",
 		},
 	}
 }
@@ -136,11 +147,23 @@ func matchTable(dr *draft) table {
 	}
 }
 
-// archList is a list of architectures, which may also be numbers. It remembers
-// where each value stands, for later checks.
-func (dr *draft) archList() value {
+// insteadChoice is what a machine may get instead of a file.
+func insteadChoice(dst *bootmenu.Instead) value {
+	return marked(dst, "?", oneOf(dst,
+		choice[bootmenu.Instead]{"disk", bootmenu.InsteadDisk},
+		choice[bootmenu.Instead]{"silence", bootmenu.InsteadSilence}))
+}
+
+// archList is a list of architectures, which may also be numbers.
+func archList(dst *[]bootmenu.Arch) value {
 	fits := func(n *node) bool { return n.kind == kindText || n.kind == kindInteger }
-	v := filled(listOf(&dr.match.Arch, "names or numbers", fits, parseArch), noEmptyList)
+	return listOf(dst, "names or numbers", fits, parseArch)
+}
+
+// archList is that of [match]. It remembers where each value stands, for later
+// checks.
+func (dr *draft) archList() value {
+	v := filled(archList(&dr.match.Arch), noEmptyList)
 	read := v.read
 	v.read = func(d *document, k *key, n *node) {
 		read(d, k, n)

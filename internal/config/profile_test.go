@@ -134,3 +134,41 @@ root = "ipxe"`, func(p *bootmenu.Profile) {
 		})
 	}
 }
+
+func TestStyleAndWhatIsGotInstead(t *testing.T) {
+	t.Parallel()
+	p, problems := ParseProfile("lab.toml", []byte(`
+kernel = "linux"
+offer = "menu"
+[match]
+all = true
+[arch.x86-bios]
+boot = "disk"
+[arch.arm64-uefi]
+offer = "skip"
+[arch.rpi]
+root = "boards/pi"
+[ipxe]
+offer = "bare"
+`))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	for name, c := range map[string]struct {
+		machine bootmenu.Machine
+		want    bootmenu.Boot
+	}{
+		"the top":               {bootmenu.Machine{Arch: bootmenu.ArchX64UEFI}, bootmenu.Boot{Kernel: "linux", Offer: bootmenu.StyleMenu}},
+		"an arch":               {bootmenu.Machine{Arch: bootmenu.ArchARM64UEFI}, bootmenu.Boot{Kernel: "linux", Offer: bootmenu.StyleSkip}},
+		"the disk":              {bootmenu.Machine{Arch: bootmenu.ArchX86BIOS}, bootmenu.Boot{Instead: bootmenu.InsteadDisk, Offer: bootmenu.StyleMenu}},
+		"the disk, for iPXE":    {bootmenu.Machine{Arch: bootmenu.ArchX86BIOS, IPXE: true}, bootmenu.Boot{Instead: bootmenu.InsteadDisk, Offer: bootmenu.StyleBare}},
+		"a Raspberry Pi's root": {bootmenu.Machine{Arch: bootmenu.ArchRPi}, bootmenu.Boot{Kernel: "linux", Root: "boards/pi", Offer: bootmenu.StyleMenu}},
+	} {
+		if diff := cmp.Diff(c.want, p.BootFor(c.machine)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	if _, problems := ParseProfile("pi.toml", []byte("root = \"boards/pi\"\n[match]\narch = [\"rpi\"]\n")); len(problems) > 0 {
+		t.Errorf("root is enough for a Raspberry Pi: %v", problems)
+	}
+}

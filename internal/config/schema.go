@@ -18,6 +18,10 @@ type table struct {
 	// is such a name.
 	named  func(name string) (table, error)
 	sample string
+
+	// each, if set, makes this a list of tables, [[name]]: it is the schema of the
+	// next one, which begins at an offset.
+	each func(offset int) table
 }
 
 // A key is one row of the schema.
@@ -71,6 +75,8 @@ func (d *decoder) table(t *table, path string, n *node) {
 			d.named(t, path, e)
 		case k != nil:
 			k.value.read(d.document, k, e.value)
+		case sub != nil && sub.each != nil:
+			d.each(sub, join(path, e.name), e)
 		case sub != nil:
 			if d.isTable(t, e, join(path, e.name)) {
 				d.table(sub, join(path, e.name), e.value)
@@ -91,6 +97,18 @@ func (d *decoder) isTable(t *table, e *entry, path string) bool {
 		d.hintf("the key %s belongs %s", e.name, home)
 	}
 	return false
+}
+
+// each reads a list of tables.
+func (d *decoder) each(t *table, path string, e *entry) {
+	if e.value.kind != kindTables {
+		d.problemf(e.value.offset, "%s: want a list of tables [[%s]], got %s", e.name, path, e.value.kind)
+		return
+	}
+	for _, n := range e.value.items {
+		sub := t.each(n.offset)
+		d.table(&sub, path, n)
+	}
 }
 
 // named reads one of the tables in a table of tables.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"netbootd/bootmenu"
 	"netbootd/tftp"
 )
 
@@ -46,9 +47,10 @@ const (
 
 // DHCP is the settings of [dhcp].
 type DHCP struct {
-	Enabled         bool           // answer on ports 67 and 4011
-	Relays          []netip.Prefix // relay agents that are answered, IPv4; empty: none
-	IPXEUserClasses []string       // elements of option 77 that only iPXE sends
+	Enabled         bool             // answer on ports 67 and 4011
+	Relays          []netip.Prefix   // relay agents that are answered, IPv4; empty: none
+	IPXEUserClasses []string         // elements of option 77 that only iPXE sends
+	Quirks          []bootmenu.Quirk // each has a condition and a style; the first that matches counts
 }
 
 // TFTP is the settings of [tftp].
@@ -117,8 +119,10 @@ func ParseService(name, dir string, src []byte) (Service, Problems) {
 	if d.isText() {
 		root := d.parse()
 		w := Write{Quota: defaultQuota}
-		d.decode(serviceSchema(&s, &w, dir), root)
+		var quirks []*quirkDraft
+		d.decode(serviceSchema(&s, &w, &quirks, dir), root)
 		d.checkDirs(root, s)
+		s.DHCP.Quirks = d.checkQuirks(quirks)
 		if d.checkWrite(root, w, s.Images) {
 			s.TFTP.Write = &w
 		}
@@ -157,6 +161,29 @@ func (d *document) checkWrite(root *node, w Write, images string) bool {
 		d.problemf(key.value.offset, "dir %s lies in images %s, where every file is served", quote(w.Dir), quote(images))
 	}
 	return true
+}
+
+// A quirkDraft is one table [[dhcp.quirk]] while its file is being read.
+type quirkDraft struct {
+	bootmenu.Quirk
+	offset int
+}
+
+// checkQuirks reports what quirks lack, and gives them without their places.
+func (d *document) checkQuirks(drafts []*quirkDraft) (quirks []bootmenu.Quirk) {
+	for _, q := range drafts {
+		m := q.Match
+		switch {
+		case d.broken:
+		case q.Offer == "":
+			d.problemf(q.offset, "[[dhcp.quirk]] has no offer")
+			d.hintf(`add a line such as offer = "skip"`)
+		case m.MAC == nil && m.Arch == nil && m.VendorClass == nil:
+			d.problemf(q.offset, "[[dhcp.quirk]] has no condition, want mac, arch or vendor_class")
+		}
+		quirks = append(quirks, q.Quirk)
+	}
+	return quirks
 }
 
 // liesIn tells whether a directory is another one or below it.

@@ -5,15 +5,17 @@ import (
 	"math"
 	"time"
 
+	"netbootd/bootmenu"
 	"netbootd/tftp"
 )
 
 // maxTransfersLimit is beyond what one host's memory and ports can bear.
 const maxTransfersLimit = 1_000_000
 
-// serviceSchema is what may stand in netbootd.toml. Values go to s, and those of
-// [tftp.write] to w; relative paths are relative to dir.
-func serviceSchema(s *Service, w *Write, dir string) *table {
+// serviceSchema is what may stand in netbootd.toml. Values go to s, those of
+// [tftp.write] to w and those of [[dhcp.quirk]] to quirks; relative paths are
+// relative to dir.
+func serviceSchema(s *Service, w *Write, quirks *[]*quirkDraft, dir string) *table {
 	hostPath := parseHostPath(dir)
 	return &table{
 		keys: []key{
@@ -44,7 +46,7 @@ func serviceSchema(s *Service, w *Write, dir string) *table {
 				doc:   "Directories that are searched for boot loaders (iPXE). Earlier ones win.",
 			},
 		},
-		tables: []table{logTable(&s.Log), dhcpTable(&s.DHCP), tftpTable(&s.TFTP, writeTable(w, hostPath)), metricsTable(&s.Metrics), controlTable(&s.Control, dir)},
+		tables: []table{logTable(&s.Log), dhcpTable(&s.DHCP, quirkTable(quirks)), tftpTable(&s.TFTP, writeTable(w, hostPath)), metricsTable(&s.Metrics), controlTable(&s.Control, dir)},
 	}
 }
 
@@ -66,7 +68,7 @@ func logTable(l *Log) table {
 	}}
 }
 
-func dhcpTable(c *DHCP) table {
+func dhcpTable(c *DHCP, quirk table) table {
 	return table{name: "dhcp", doc: "Answers to machines that boot from the network. netbootd leases no addresses; the site's DHCP server goes on doing that.", keys: []key{
 		{
 			name: "enabled", value: boolean(&c.Enabled), def: "true", example: "false",
@@ -82,7 +84,49 @@ func dhcpTable(c *DHCP) table {
 			value: list(&c.IPXEUserClasses, parsePlain),
 			doc:   "User classes (option 77) that tell that iPXE is asking and not the firmware below it. A custom build of iPXE may send another one.",
 		},
-	}}
+	}, tables: []table{quirk}}
+}
+
+// quirkTable is a list of tables; each adds one to quirks.
+func quirkTable(quirks *[]*quirkDraft) table {
+	return table{
+		name: "quirk",
+		doc: "Firmware that wants another form of answer than its kind. The keys of one table that are present must all match, the values of one key are alternatives, " +
+			"and of several tables the first that matches counts. offer in a profile stands above it. docs/firmware.md says what each kind of firmware is offered.",
+		each: func(offset int) table {
+			q := &quirkDraft{offset: offset}
+			*quirks = append(*quirks, q)
+			return table{keys: []key{
+				{
+					name: "mac", def: "any", example: `["00:1b:21:*"]`,
+					value: filled(list(&q.Match.MAC, bootmenu.ParseMACPattern), noEmptyList),
+					doc:   "MAC addresses, or beginnings of them.",
+				},
+				{
+					name: "arch", value: filled(archList(&q.Match.Arch), noEmptyList), def: "any", example: `["x86-bios", "x64-uefi"]`,
+					doc: "Architectures (option 93), by name or number.",
+				},
+				{
+					name: "vendor_class", def: "any", example: `["PXEClient:Arch:00007:UNDI:003016"]`,
+					value: filled(list(&q.Match.VendorClass, parsePattern), noEmptyList),
+					doc:   "Vendor classes (option 60). * stands for anything, and case does not matter.",
+				},
+				{
+					name: "offer", value: marked(&q.Offer, "?", styleChoice(&q.Offer)), def: "none, the table needs it", example: `"skip"`,
+					doc: "The form of the answer, as in a profile.",
+				},
+			}}
+		},
+	}
+}
+
+// styleChoice is one of the forms of an answer.
+func styleChoice(dst *bootmenu.Style) value {
+	var choices []choice[bootmenu.Style]
+	for _, s := range []bootmenu.Style{bootmenu.StyleBare, bootmenu.StyleSkip, bootmenu.StyleMenu, bootmenu.StyleHeader, bootmenu.StyleRPi} {
+		choices = append(choices, choice[bootmenu.Style]{string(s), s})
+	}
+	return oneOf(dst, choices...)
 }
 
 func tftpTable(c *TFTP, write table) table {

@@ -10,6 +10,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"netbootd/bootmenu"
 	"netbootd/tftp"
 )
 
@@ -124,5 +125,40 @@ func TestEditDistance(t *testing.T) {
 		if there, back := editDistance(c.a, c.b), editDistance(c.b, c.a); cmp.Compare(there, back) != 0 {
 			t.Errorf("%q to %q: %d, back %d", c.a, c.b, there, back)
 		}
+	}
+}
+
+func TestQuirksAreReadInTheirOrder(t *testing.T) {
+	t.Parallel()
+	s, problems := ParseService("netbootd.toml", "/", []byte(`
+[[dhcp.quirk]]
+mac = ["00:1b:21:*"]
+arch = ["x64-uefi", 0]
+offer = "skip"
+[[dhcp.quirk]]
+vendor_class = ["PXEClient:Arch:00007:*"]
+offer = "menu"
+`))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	intel, other := bootmenu.MACFromBytes([]byte{0, 0x1b, 0x21, 1, 2, 3}), bootmenu.MACFromBytes([]byte{2, 0, 0, 1, 2, 3})
+	for name, c := range map[string]struct {
+		machine bootmenu.Machine
+		want    []bool
+	}{
+		"both":               {bootmenu.Machine{MAC: intel, Arch: bootmenu.ArchX64UEFI, VendorClass: "PXEClient:Arch:00007:UNDI:003016"}, []bool{true, true}},
+		"the arch alone":     {bootmenu.Machine{MAC: other, Arch: bootmenu.ArchX64UEFI, VendorClass: "PXEClient"}, []bool{false, false}},
+		"the other arch":     {bootmenu.Machine{MAC: intel, Arch: bootmenu.ArchX86BIOS}, []bool{true, false}},
+		"the class, any MAC": {bootmenu.Machine{MAC: other, VendorClass: "pxeclient:arch:00007:"}, []bool{false, true}},
+	} {
+		for i, q := range s.DHCP.Quirks {
+			if got := q.Match.Matches(c.machine); got != c.want[i] {
+				t.Errorf("%s: quirk %d matches: %v, want %v", name, i+1, got, c.want[i])
+			}
+		}
+	}
+	if s.DHCP.Quirks[0].Offer != bootmenu.StyleSkip || s.DHCP.Quirks[1].Offer != bootmenu.StyleMenu {
+		t.Errorf("quirks %+v", s.DHCP.Quirks)
 	}
 }

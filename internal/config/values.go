@@ -173,6 +173,17 @@ func oneOf[T any](dst *T, choices ...choice[T]) value {
 	return v
 }
 
+// marked is v for a key that later checks look for: a value that is wrong leaves
+// mark in *dst, so that they see that the key is there.
+func marked[T any](dst *T, mark T, v value) value {
+	read := v.read
+	v.read = func(d *document, k *key, n *node) {
+		*dst = mark
+		read(d, k, n)
+	}
+	return v
+}
+
 // duration is a length of time within bounds, both included.
 func duration(dst *time.Duration, low, high time.Duration) value {
 	allowed := fmt.Sprintf("%s to %s", short(low), short(high))
