@@ -41,7 +41,7 @@ func TestBootItemIsNamedAgain(t *testing.T) {
 	}
 }
 
-// TestRaspberryPi compares with the values that section 4 of the reference gives,
+// TestRaspberryPi compares with the bytes that are known to work,
 // whose lengths the ROMs insist on.
 func TestRaspberryPi(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,7 @@ const (
 
 // A decision is one line of the table in TestAnswer.
 type decision struct {
-	row    int // of the decision table: section 5.2 of the reference
+	row    int // of the decision table in docs/firmware.md
 	name   string
 	req    request
 	in     Ingress
@@ -83,7 +83,7 @@ func TestAnswer(t *testing.T) {
 		{9, "Raspberry Pi by its address", request{messageType: discover, mac: rpiMAC, options: join(class("PXEClient:Arch:00000:UNDI:002001"), archBIOS)}, on67(), "bootcode.bin", bootmenu.StyleRPi, ""},
 		{9, "Raspberry Pi by its identifier", request{messageType: discover, options: join(class("PXEClient:Arch:00000:UNDI:002001"), archBIOS, opt(97, append([]byte{0}, "RPi5\x17\x41\xd0\x00\x01\x02\x03\x04\x05\x06\x07\x08"...)...))}, on67(), "bootcode.bin", bootmenu.StyleRPi, ""},
 		{9, "Raspberry Pi by its arch", request{messageType: discover, options: join(class("PXEClient"), opt(93, 0, 41))}, on67(), "bootcode.bin", bootmenu.StyleRPi, ""},
-		{9, "Raspberry Pi that runs EDK2 is UEFI", request{messageType: discover, mac: rpiMAC, options: join(class("PXEClient:Arch:00011:UNDI:003000"), archARM64)}, on67(), "", "", bootmenu.ReasonNoProfile},
+		{9, "Raspberry Pi that runs EDK2 is UEFI", request{messageType: discover, mac: rpiMAC, options: join(class("PXEClient:Arch:00011:UNDI:003000"), archARM64)}, on67(), "BOOTAA64.EFI", bootmenu.StyleBare, ""},
 
 		{10, "BIOS DISCOVER gets an OFFER that skips discovery", request{messageType: discover, options: join(class("PXEClient:Arch:00000:UNDI:002001"), archBIOS)}, on67(), undionly, bootmenu.StyleSkip, ""},
 		{10, "without any arch it is BIOS", request{messageType: discover, options: class("PXEClient")}, on67(), undionly, bootmenu.StyleSkip, ""},
@@ -163,8 +163,8 @@ func (d decision) check(t *testing.T) {
 	}
 }
 
-// TestAnswerToEveryArch sends each value of section 6: as a PXE client it gets
-// the file and the style of its kind, as an HTTP client silence.
+// TestAnswerToEveryArch sends each value that IANA has assigned: as a PXE client
+// it gets the file and the style of its kind, as an HTTP client silence.
 func TestAnswerToEveryArch(t *testing.T) {
 	t.Parallel()
 	r := testResponder(t)

@@ -153,6 +153,7 @@ func catalog(t testing.TB) Selector {
 		{Name: "disk", Title: "Disk", Match: one(diskMAC), Boot: bootmenu.Boot{Instead: bootmenu.InsteadDisk}},
 		{Name: "quiet", Title: "Quiet", Match: one(quietMAC), Boot: bootmenu.Boot{Instead: bootmenu.InsteadSilence}},
 		{Name: "board", Title: "Board", Match: &bootmenu.Match{VendorClass: pattern(bootmenu.ParsePattern, "U-Boot*")}, Boot: bootmenu.Boot{BootFile: "boot.scr.uimg"}},
+		{Name: "arm", Title: "Arm", Match: &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchARM64UEFI}}, Boot: bootmenu.Boot{BootFile: "BOOTAA64.EFI"}},
 		{Name: "pi", Title: "Pi", Match: &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchRPi}}, Boot: bootmenu.Boot{Root: "boards/pi"}},
 	}, bootmenu.Loaders{
 		bootmenu.ArchX86BIOS: undionly,
