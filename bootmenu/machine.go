@@ -26,6 +26,9 @@ func MACFromBytes(b []byte) (m MAC) {
 	return m
 }
 
+// Bytes are those of the address, none if it is unknown.
+func (m MAC) Bytes() []byte { return m.addr[:m.len] }
+
 // macText is how people write a MAC address.
 var macText = regexp.MustCompile(`^([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}$`)
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,7 @@ var (
 	ErrNotRunning = errors.New("netbootd is not running")
 	ErrNotFound   = errors.New("not found")
 	ErrConflict   = errors.New("conflict")
+	ErrInvalid    = errors.New("invalid request")
 	ErrForbidden  = errors.New("permission denied")
 )
 
@@ -53,6 +55,8 @@ func (p *Problem) Is(target error) bool {
 		return target == ErrNotFound
 	case CodeConflict:
 		return target == ErrConflict
+	case CodeInvalid:
+		return target == ErrInvalid
 	}
 	return false
 }
@@ -81,7 +85,14 @@ func New(socket string) *Client {
 // listens on the socket, and [ErrForbidden] if this user may not use it.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
-	return s, c.call(ctx, http.MethodGet, "/v1/status", &s)
+	return s, c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+}
+
+// Explain tells what the daemon would do with a request, without sending
+// anything. A request that it can make nothing of is [ErrInvalid].
+func (c *Client) Explain(ctx context.Context, q ExplainRequest) (Explanation, error) {
+	var e Explanation
+	return e, c.call(ctx, http.MethodPost, "/v1/explain", q, &e)
 }
 
 // StartProfile starts a profile and returns how it stands then; the TFTP
@@ -89,7 +100,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 // An unknown name is [ErrNotFound].
 func (c *Client) StartProfile(ctx context.Context, name string) (Profile, error) {
 	var p Profile
-	return p, c.call(ctx, http.MethodPost, "/v1/profiles/"+url.PathEscape(name)+"/start", &p)
+	return p, c.call(ctx, http.MethodPost, "/v1/profiles/"+url.PathEscape(name)+"/start", nil, &p)
 }
 
 // StopProfile stops a profile and returns how it stands then. Nothing is offered
@@ -98,12 +109,21 @@ func (c *Client) StartProfile(ctx context.Context, name string) (Profile, error)
 // unknown name is [ErrNotFound].
 func (c *Client) StopProfile(ctx context.Context, name string) (Profile, error) {
 	var p Profile
-	return p, c.call(ctx, http.MethodPost, "/v1/profiles/"+url.PathEscape(name)+"/stop", &p)
+	return p, c.call(ctx, http.MethodPost, "/v1/profiles/"+url.PathEscape(name)+"/stop", nil, &p)
 }
 
-// call sends one request and decodes its answer into out.
-func (c *Client) call(ctx context.Context, method, path string, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://netbootd"+path, http.NoBody)
+// call sends one request, with in as its body unless that is nil, and decodes its
+// answer into out.
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	var question io.Reader = http.NoBody
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		question = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://netbootd"+path, question)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,13 @@ func (d *memoryDaemon) Status() client.Status {
 	return client.Status{Version: "1", Profiles: []client.Profile{d.profile()}}
 }
 
+func (d *memoryDaemon) Explain(q client.ExplainRequest) (client.Explanation, error) {
+	if len(q.Packet) == 0 {
+		return client.Explanation{}, control.Invalid("no packet")
+	}
+	return client.Explanation{Rule: string(q.Packet), Port: q.Port, Reason: "no_profile"}, nil
+}
+
 func (d *memoryDaemon) StartProfile(_ context.Context, name string) (client.Profile, error) {
 	return d.turn(name, true)
 }
@@ -86,6 +93,10 @@ func TestCallsReachTheDaemon(t *testing.T) {
 	if diff := cmp.Diff(client.Status{Version: "1", Profiles: []client.Profile{{Name: "board", State: client.ProfileStarted}}}, s); diff != "" || err != nil {
 		t.Errorf("status %v (-want +got):\n%s", err, diff)
 	}
+	e, err := c.Explain(ctx, client.ExplainRequest{Packet: []byte("bytes"), Port: 4011})
+	if err != nil || e.Rule != "bytes" || e.Port != 4011 || e.Answered() {
+		t.Errorf("explain: %+v, %v", e, err)
+	}
 	if p, err := c.StopProfile(ctx, "board"); err != nil || p.State != client.ProfileStopped {
 		t.Errorf("stop: %+v, %v", p, err)
 	}
@@ -102,6 +113,8 @@ func TestErrorsKeepTheirMeaning(t *testing.T) {
 		"unknown":                    {second(c.StartProfile(t.Context(), "nobody")), client.ErrNotFound, `there is no profile "nobody"`},
 		"conflict":                   {second(c.StopProfile(t.Context(), "busy")), client.ErrConflict, "the port is taken"},
 		"a name that needs escaping": {second(c.StartProfile(t.Context(), "odd/name ?")), nil, "odd indeed"},
+		"a request without sense":    {second(c.Explain(t.Context(), client.ExplainRequest{})), client.ErrInvalid, "no packet"},
+		"a request without end":      {second(c.Explain(t.Context(), client.ExplainRequest{Packet: make([]byte, 1<<17)})), client.ErrInvalid, ""},
 		"not running":                {second(client.New(filepath.Join(t.TempDir(), "s")).Status(t.Context())), client.ErrNotRunning, ""},
 	} {
 		if c.err == nil || c.is != nil && !errors.Is(c.err, c.is) || c.text != "" && c.err.Error() != c.text {

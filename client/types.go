@@ -76,3 +76,49 @@ type Reload struct {
 	OK       bool      `json:"ok"`                 // every file was good
 	Problems []string  `json:"problems,omitempty"` // one line each
 }
+
+// An ExplainRequest is a DHCP request as it came in, or might come in.
+type ExplainRequest struct {
+	Packet    []byte `json:"packet"`              // what UDP carries
+	Port      uint16 `json:"port"`                // that it was sent to: 67 or 4011
+	Source    string `json:"source,omitempty"`    // address and port that it came from; empty: a client without an address
+	Interface string `json:"interface,omitempty"` // of the host that it came in on; empty: the first that is served
+}
+
+// An Explanation is what becomes of a DHCP request, and why. Nothing is sent.
+type Explanation struct {
+	Request  string        `json:"request"` // DISCOVER, REQUEST or INFORM
+	Port     uint16        `json:"port"`    // 67 or 4011
+	Machine  Machine       `json:"machine"`
+	Profile  string        `json:"profile,omitempty"` // empty for the menu, and if there is none
+	Title    string        `json:"title,omitempty"`
+	Rule     string        `json:"rule"`                // which rule decided, or why there is no answer
+	Reason   string        `json:"reason,omitempty"`    // for silence, as metrics have it; empty with an answer
+	Style    string        `json:"style,omitempty"`     // form of the answer
+	StyleWhy string        `json:"style_why,omitempty"` // why this one
+	File     string        `json:"file,omitempty"`      // boot file in the answer
+	From     string        `json:"from,omitempty"`      // address that the answer leaves from
+	To       string        `json:"to,omitempty"`        // address and port that it goes to
+	Reply    []PacketField `json:"reply,omitempty"`     // the answer, field by field
+	Notes    []string      `json:"notes,omitempty"`     // what else a person should know, one line each
+}
+
+// Answered tells whether there would be an answer.
+func (e Explanation) Answered() bool { return e.Reason == "" }
+
+// A Machine is what a request tells of its sender.
+type Machine struct {
+	MAC         string   `json:"mac"`
+	ID          string   `json:"id,omitempty"` // option 97
+	Arch        string   `json:"arch"`         // option 93
+	VendorClass string   `json:"vendor_class,omitempty"`
+	UserClass   []string `json:"user_class,omitempty"`
+	IPXE        bool     `json:"ipxe"` // iPXE asks, not the firmware below it
+	Interface   string   `json:"interface"`
+}
+
+// A PacketField is one field or option of a packet.
+type PacketField struct {
+	Name  string `json:"name"` // "siaddr", "60 vendor class"
+	Value string `json:"value"`
+}

@@ -56,6 +56,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.AddCommand(
 		newRunCommand(configFile, stderr),
 		newCheckCommand(configFile),
+		newExplainCommand(configFile),
 		newStatusCommand(configFile),
 		newStartCommand(configFile),
 		newStopCommand(configFile),
@@ -119,6 +120,8 @@ func hintFor(err error) string {
 		return "netbootd --help lists the commands, netbootd COMMAND --help tells of one"
 	case errors.Is(err, client.ErrNotRunning):
 		return "start it with netbootd run, or name the configuration it runs with: --config FILE"
+	case errors.Is(err, errPcapng):
+		return "convert it: editcap -F pcap FILE FILE.pcap, or record with tcpdump -w"
 	case errors.Is(err, client.ErrForbidden):
 		return "run this as root, or as a member of the group netbootd"
 	case errors.Is(err, errConfig) && errors.Is(err, fs.ErrNotExist):

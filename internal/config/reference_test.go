@@ -130,7 +130,9 @@ func checkAllKeysSet(t *testing.T, src []byte, schema *table) {
 	}
 }
 
-func testServiceSchema() *table { return serviceSchema(new(Service), new(Write), new([]*quirkDraft), "/etc/netbootd") }
+func testServiceSchema() *table {
+	return serviceSchema(new(Service), new(Write), new([]*quirkDraft), "/etc/netbootd")
+}
 
 func testProfileSchema() *table { return profileSchema(new(draft)) }
 

@@ -25,6 +25,11 @@ type (
 	Transfer  = client.Transfer
 	Reload    = client.Reload
 	Problem   = client.Problem
+
+	ExplainRequest = client.ExplainRequest
+	Explanation    = client.Explanation
+	Machine        = client.Machine
+	PacketField    = client.PacketField
 )
 
 // Daemon is what the API drives. All methods may be called at once by many
@@ -32,6 +37,8 @@ type (
 type Daemon interface {
 	// Status must not block.
 	Status() Status
+	// Explain sends nothing and changes nothing.
+	Explain(ExplainRequest) (Explanation, error)
 	// StartProfile returns after the profile's listener is bound. Errors that are
 	// a [*Problem] reach the client as they are.
 	StartProfile(ctx context.Context, name string) (Profile, error)
@@ -41,6 +48,9 @@ type Daemon interface {
 
 // readHeaderTimeout bounds how long a client may take to say what it wants.
 const readHeaderTimeout = 5 * time.Second
+
+// maxQuestion bounds the body of a request, in bytes.
+const maxQuestion = 64 << 10
 
 // Serve answers on ln with h until ctx ends. It closes ln, waits for the requests
 // that are being answered, and returns nil after that.
@@ -68,6 +78,15 @@ func Handler(d Daemon) http.Handler {
 	mux.HandleFunc("POST /v1/profiles/{name}/stop", func(w http.ResponseWriter, r *http.Request) {
 		p, err := d.StopProfile(r.Context(), r.PathValue("name"))
 		answer(w, p, err)
+	})
+	mux.HandleFunc("POST /v1/explain", func(w http.ResponseWriter, r *http.Request) {
+		var q ExplainRequest
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion)).Decode(&q); err != nil {
+			answer(w, nil, Invalid("the request is not what this version expects: "+err.Error()))
+			return
+		}
+		e, err := d.Explain(q)
+		answer(w, e, err)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, &Problem{Status: http.StatusNotFound, Code: client.CodeNotFound, Detail: "the API has no " + r.Method + " " + r.URL.Path})
@@ -104,6 +123,11 @@ func NotFound(detail string) error {
 // Conflict says that something else stands in the way.
 func Conflict(detail string) error {
 	return &Problem{Status: http.StatusConflict, Code: client.CodeConflict, Detail: detail}
+}
+
+// Invalid says that the request makes no sense.
+func Invalid(detail string) error {
+	return &Problem{Status: http.StatusUnprocessableEntity, Code: client.CodeInvalid, Detail: detail}
 }
 
 // Started, Stopped and Broken are the states of a profile.

@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"netbootd/bootmenu"
+	"netbootd/dhcpproxy"
+	"netbootd/internal/control"
+	"netbootd/internal/loaders"
+)
+
+// Explain implements control.Daemon, with the profiles that are started and the
+// styles that are remembered.
+func (d *Daemon) Explain(q control.ExplainRequest) (control.Explanation, error) {
+	d.mu.Lock()
+	var stopped []*bootmenu.Profile
+	for _, p := range d.profiles {
+		if p.Profile != nil && !p.started {
+			stopped = append(stopped, p.Profile)
+		}
+	}
+	d.mu.Unlock()
+	e := explainer{d.opts.Settings, d.responder(), d.history.Past, bootmenu.NewCatalog(stopped, d.tree.Loaders().Preferred())}
+	return e.explain(q)
+}
+
+// Explain tells what a daemon that started now with these settings and this plan
+// would do with a request.
+func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation, error) {
+	started, err := newStartedFile(s.State).Load()
+	if err != nil {
+		return control.Explanation{}, err
+	}
+	styles, err := openStyles(s.State, time.Now, nil) // nothing is written
+	if err != nil {
+		return control.Explanation{}, err
+	}
+	var up, stopped []*bootmenu.Profile
+	for _, profile := range p.Profiles {
+		if wanted(profile, started) {
+			up = append(up, profile)
+		} else {
+			stopped = append(stopped, profile)
+		}
+	}
+	preferred := loaders.Scan(s.LoaderDirs).Preferred()
+	history := &dhcpproxy.History{Styles: styles}
+	e := explainer{s, newResponder(bootmenu.NewCatalog(up, preferred), s.DHCP), history.Past, bootmenu.NewCatalog(stopped, preferred)}
+	return e.explain(q)
+}
+
+// An explainer lets a responder decide, and tells of it.
+type explainer struct {
+	settings  Settings
+	responder *dhcpproxy.Responder
+	recall    func(bootmenu.Machine) dhcpproxy.Past
+	stopped   *bootmenu.Catalog // the profiles that are not started
+}
+
+func (x explainer) explain(q control.ExplainRequest) (control.Explanation, error) {
+	req, err := dhcpproxy.Parse(q.Packet)
+	if err != nil {
+		return control.Explanation{}, control.Invalid(err.Error())
+	}
+	in, notes, err := x.ingress(q)
+	if err != nil {
+		return control.Explanation{}, err
+	}
+	v := x.responder.Answer(req, in, x.recall)
+	if why := x.settings.Interfaces.Refuses(in.Interface); why != "" {
+		v.Reply, v.Reason, v.Why = nil, dhcpproxy.ReasonOtherInterface, in.Interface.Name+": "+why
+	}
+	e := control.Explanation{
+		Request: v.Type.String(),
+		Port:    q.Port,
+		Machine: control.Machine{
+			MAC: v.Machine.MAC.String(), ID: v.Machine.ID.String(), Arch: v.Machine.Arch.String(),
+			VendorClass: v.Machine.VendorClass, UserClass: v.Machine.UserClass, IPXE: v.Machine.IPXE, Interface: in.Interface.Name,
+		},
+		Profile: v.Decision.Profile,
+		Title:   v.Decision.Title,
+		Rule:    v.Why,
+		Reason:  string(v.Reason),
+		Notes:   append(notes, x.notes(v)...),
+	}
+	if r := v.Reply; r != nil {
+		e.Style, e.StyleWhy, e.File = string(r.Style), r.StyleWhy, r.File
+		e.From, e.To = r.From.String(), r.To.String()
+		for _, f := range dhcpproxy.Describe(r.Packet.ToBytes()) {
+			if f.Value != "" {
+				e.Reply = append(e.Reply, control.PacketField{Name: f.Name, Value: f.Value})
+			}
+		}
+	}
+	return e, nil
+}
+
+// notes are what a person should know besides.
+func (x explainer) notes(v dhcpproxy.Verdict) (notes []string) {
+	if !x.settings.DHCP.Enabled {
+		notes = append(notes, "ProxyDHCP is switched off ([dhcp] enabled = false), so nothing is answered at all")
+	}
+	if v.Reason == bootmenu.ReasonNoProfile {
+		if d := x.stopped.Select(v.Machine); d.Profile != "" {
+			notes = append(notes, fmt.Sprintf("profile %s is for this machine and is not started; start it with: netbootd start %[1]s", d.Profile))
+		}
+	}
+	if v.Reply != nil && v.Reply.Style == bootmenu.StyleHeader {
+		notes = append(notes, "most builds of U-Boot, and other clients that are no PXE clients, listen to the lease server only: name this server and the boot file there, or set serverip by hand")
+	}
+	return notes
+}
+
+// standIn is an address for documentation (RFC 5737). It stands for ours where the
+// host has no interface to take one from.
+var standIn = netip.MustParsePrefix("192.0.2.1/24")
+
+// ingress is where a request came in, or would come in.
+func (x explainer) ingress(q control.ExplainRequest) (in dhcpproxy.Ingress, notes []string, err error) {
+	in.Port = q.Port
+	if q.Port != dhcpproxy.PortDHCP && q.Port != dhcpproxy.PortBoot {
+		return in, nil, control.Invalid(fmt.Sprintf("port %d, want %d or %d", q.Port, dhcpproxy.PortDHCP, dhcpproxy.PortBoot))
+	}
+	in.Source = netip.AddrPortFrom(netip.IPv4Unspecified(), dhcpproxy.PortClient)
+	if q.Source != "" {
+		if in.Source, err = netip.ParseAddrPort(q.Source); err != nil {
+			return in, nil, control.Invalid("source: " + err.Error())
+		}
+	}
+	all, err := dhcpproxy.HostInterfaces()
+	if err != nil {
+		return in, nil, err
+	}
+	served, _ := x.settings.Interfaces.Choose(all)
+	named := func(i dhcpproxy.Interface) bool { return i.Name == q.Interface }
+	switch i := slices.IndexFunc(all, named); {
+	case q.Interface != "" && i >= 0:
+		in.Interface = all[i]
+	case q.Interface == "" && len(served) > 0:
+		in.Interface = served[0]
+	default:
+		in.Interface = dhcpproxy.Interface{Name: q.Interface, Up: true, Addrs: []netip.Prefix{standIn}}
+		notes = append(notes, fmt.Sprintf("this host has no such interface; %s stands for its address", standIn.Addr()))
+	}
+	return in, notes, nil
+}
