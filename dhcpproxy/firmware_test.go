@@ -33,9 +33,14 @@ var exchanges = []exchange{
 	{"ovmf-x64", "discover", on67(), "offer", ""},
 	{"ovmf-x64", "lease-request", on67(), "", ReasonLeaseRequest},
 	{"ovmf-x64", "request-4011", on4011("198.18.0.107:4011"), "ack-4011", ""},
+	{"ovmf-menu", "discover", on67(), "offer", ""},
+	{"ovmf-menu", "request-4011", on4011("198.18.0.107:4011"), "ack-4011", ""},
+	{"ovmf-disk", "discover", on67(), "offer", ""},
 	{"ovmf-http", "discover", on67(), "", ReasonHTTPClient},
 	{"ipxe-x64", "discover", on67(), "offer", ""},
 	{"ipxe-rom", "discover", on67(), "offer", ""},
+	{"ipxe-menu", "discover", on67(), "offer", ""},
+	{"ipxe-menu", "request-4011", on4011("198.18.0.107:68"), "ack-4011", ""},
 	{"foreign-class", "discover", on67(), "offer", ""}, // an iPXE that calls itself something else
 	{"undionly", "discover", on67(), "offer", ""},      // its vendor class tells no arch
 	{"rpi-3", "discover", on67(), "offer", ""},
