@@ -8,6 +8,10 @@
 // loop on ports 67 and 4011, which reads packets, remembers which address
 // belongs to which machine, and sends what was decided.
 //
+// What a machine did before it asks is kept by [History]: which OFFERs it left
+// unanswered, which style it followed, what was picked in a menu. It comes into
+// the decision as [Past].
+//
 // Silence is the default. Every silence has a [bootmenu.Reason], and every
 // request ends as one [Event].
 package dhcpproxy

@@ -86,7 +86,8 @@ func look(packet []byte) (g glance, err error) {
 		return g, fmt.Errorf("%w: hlen %d, want 1 to 16", errMalformed, packet[offsetHlen])
 	}
 	g.mac = bootmenu.MACFromBytes(packet[offsetChaddr : offsetChaddr+int(packet[offsetHlen])])
-	return g, eachOption(packet, g.option)
+	err = eachOption(packet, g.option)
+	return g, err
 }
 
 // Bits of option 52: which fields of the header hold options too (RFC 2132
@@ -164,7 +165,7 @@ func Parse(packet []byte) (req *dhcpv4.DHCPv4, err error) {
 		return nil, err
 	}
 	// The parser knows nothing of option 52, and wants an end option.
-	plain := bytes.Clone(packet[:offsetOptions])
+	plain := append(make([]byte, 0, len(packet)+1), packet[:offsetOptions]...)
 	err = eachOption(packet, func(code byte, value []byte) {
 		plain = append(append(plain, code, byte(len(value))), value...)
 	})

@@ -76,6 +76,10 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(r.bytes(), true)
 		f.Add(r.bytes(), false)
 	}
+	for _, e := range exchanges {
+		f.Add(readHex(f, e.class+"/"+e.req), e.in.Port == PortDHCP)
+	}
+	f.Add(overloaded(join(pxe), archX64), true)
 	r, recall := testResponder(f), offeredMenu(f)
 	f.Fuzz(func(t *testing.T, packet []byte, dhcp bool) {
 		req, err := Parse(packet)

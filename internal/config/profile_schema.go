@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"strings"
 
 	"netbootd/bootmenu"
 )
@@ -48,6 +47,10 @@ func profileSchema(dr *draft) *table {
 // bootKeys are the keys that say what to boot. They stand at the top, in
 // [arch.NAME] and in [ipxe].
 func bootKeys(o *bootmenu.Overlay, absent string) []key {
+	usualStyle := absent
+	if absent == "nothing" {
+		usualStyle = "what the machine's kind follows"
+	}
 	return []key{
 		{
 			name: "kernel", value: optionalText(&o.Kernel, checkTreeName), def: absent, example: `"debian12/linux"`,
@@ -70,7 +73,7 @@ func bootKeys(o *bootmenu.Overlay, absent string) []key {
 			doc: "What the machine gets instead of a file. disk tells its firmware to boot from disk: PXE firmware by a menu with no other item, iPXE by a script, any other by silence. silence is no answer at all.",
 		},
 		{
-			name: "offer", value: styleChoice(&o.Offer), def: strings.Replace(absent, "nothing", "what the machine's kind follows", 1), example: `"skip"`,
+			name: "offer", value: styleChoice(&o.Offer), def: usualStyle, example: `"skip"`,
 			doc: "The form of the answer, for firmware that does not follow the usual one. bare is a boot file without option 43, so that the firmware comes to port 4011 (the default for UEFI). " +
 				"skip has the firmware take the file at once (the default for BIOS and iPXE). menu has the firmware draw a menu; in profiles without [match] it is the menu of all of them. " +
 				"header is siaddr and file alone, without a vendor class (the default for classes that are no PXE clients). rpi is for a Raspberry Pi whose address is not known as one.",

@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"netbootd/bootmenu"
@@ -48,8 +50,12 @@ func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation,
 	}
 	preferred := loaders.Scan(s.LoaderDirs).Preferred()
 	history := &dhcpproxy.History{Styles: styles}
-	e := explainer{s, newResponder(bootmenu.NewCatalog(up, preferred), s.DHCP), history.Past, bootmenu.NewCatalog(stopped, preferred)}
-	return e.explain(q)
+	x := explainer{s, newResponder(bootmenu.NewCatalog(up, preferred), s.DHCP), history.Past, bootmenu.NewCatalog(stopped, preferred)}
+	e, err := x.explain(q)
+	for _, name := range slices.Sorted(maps.Keys(p.Broken)) {
+		e.Notes = append(e.Notes, fmt.Sprintf("profile %s is broken and left out: %s", name, strings.Join(p.Broken[name], "; ")))
+	}
+	return e, err
 }
 
 // An explainer lets a responder decide, and tells of it.

@@ -54,7 +54,7 @@ func TestExplainGoesByWhatTheDaemonHolds(t *testing.T) {
 func TestExplainGoesByTheFilesAlone(t *testing.T) {
 	t.Parallel()
 	s := Settings{DHCP: DHCPSettings{Enabled: true}, State: t.TempDir()}
-	plan := Plan{Profiles: []*bootmenu.Profile{board("a")}}
+	plan := Plan{Profiles: []*bootmenu.Profile{board("a")}, Broken: map[string][]string{"b": {"b.toml:1:1: wrong"}}}
 	explained := func() client.Explanation {
 		t.Helper()
 		e, err := Explain(s, plan, question())
@@ -63,7 +63,7 @@ func TestExplainGoesByTheFilesAlone(t *testing.T) {
 		}
 		return e
 	}
-	if e := explained(); !e.Answered() || e.Style != "bare" {
+	if e := explained(); !e.Answered() || e.Style != "bare" || !strings.Contains(strings.Join(e.Notes, "\n"), "profile b is broken and left out: b.toml:1:1: wrong") {
 		t.Errorf("%+v", e)
 	}
 	styles, err := openStyles(s.State, time.Now, nil)
