@@ -90,6 +90,19 @@ func (mt *Match) Matches(m Machine) bool {
 	return ok
 }
 
+// OptsIn tells whether mt names a vendor class of clients that are neither PXE nor
+// HTTP clients, and so asks to answer them.
+func (mt *Match) OptsIn() bool {
+	return slices.ContainsFunc(mt.VendorClass, func(p Pattern) bool {
+		for _, class := range []string{"pxeclient", "httpclient"} {
+			if p.Matches(class) || strings.HasPrefix(p.text, class) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // match tells whether mt matches m, and how narrowly.
 func (mt *Match) match(m Machine) (specificity, bool) {
 	var s specificity

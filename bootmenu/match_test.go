@@ -115,3 +115,18 @@ func TestMatchNeedsEveryKeyAndOneValueOfEach(t *testing.T) {
 		}
 	}
 }
+
+func TestOptsInIsForWhatIsNoPXEClient(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"U-Boot*": true, "xPXEClient": true, "AAPLBSDPC": true,
+		"PXEClient*": false, "pxeclient:Arch:00007:*": false, "HTTPClient:*": false, "*": false, "PXE*": false,
+	} {
+		if got := (&Match{VendorClass: pattern(t, text)}).OptsIn(); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	if (&Match{All: true}).OptsIn() {
+		t.Error("a match without vendor classes opts nobody in")
+	}
+}

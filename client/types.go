@@ -51,6 +51,7 @@ type Profile struct {
 	Match    string       `json:"match,omitempty"`    // in words; empty for an entry of the menu
 	Degraded bool         `json:"degraded"`           // something it needs is missing; see Problems
 	Problems []string     `json:"problems,omitempty"` // one line each
+	Notes    []string     `json:"notes,omitempty"`    // what else a person should know, one line each
 }
 
 // A Loader is a boot loader found on the host.

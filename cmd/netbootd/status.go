@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -91,10 +92,11 @@ func printStatus(w io.Writer, s client.Status, now time.Time) error {
 	return printProblems(w, s.Profiles)
 }
 
-// printProblems lists what is wrong with single profiles.
+// printProblems lists what is wrong with single profiles, and what to know of
+// them.
 func printProblems(w io.Writer, profiles []client.Profile) error {
 	for _, p := range profiles {
-		for _, line := range p.Problems {
+		for _, line := range slices.Concat(p.Problems, p.Notes) {
 			if _, err := fmt.Fprintf(w, "\nprofile %s: %s", p.Name, line); err != nil {
 				return err
 			}

@@ -318,6 +318,20 @@ func TestReloadKeepsTheLastGoodVersion(t *testing.T) {
 	}
 }
 
+func TestStatusSaysWhatNeedsTheLeaseServer(t *testing.T) {
+	t.Parallel()
+	uboot, err := bootmenu.ParsePattern("U-Boot*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t, board("a"), &bootmenu.Profile{Name: "u", Match: &bootmenu.Match{VendorClass: []bootmenu.Pattern{uboot}}, Boot: bootmenu.Boot{BootFile: "boot.scr"}})
+	f.start()
+	s := f.status()
+	if a, u := stateOf(t, s, "a"), stateOf(t, s, "u"); len(a.Notes) != 0 || len(u.Notes) != 1 || !strings.Contains(u.Notes[0], "lease server") {
+		t.Errorf("notes %q and %q", a.Notes, u.Notes)
+	}
+}
+
 func TestATakenPortIsAReasonNotToStart(t *testing.T) {
 	t.Parallel()
 	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})

@@ -115,7 +115,7 @@ func (x explainer) notes(v dhcpproxy.Verdict) (notes []string) {
 		}
 	}
 	if v.Reply != nil && v.Reply.Style == bootmenu.StyleHeader {
-		notes = append(notes, "most builds of U-Boot, and other clients that are no PXE clients, listen to the lease server only: name this server and the boot file there, or set serverip by hand")
+		notes = append(notes, needsLeaseServer)
 	}
 	return notes
 }

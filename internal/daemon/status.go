@@ -44,6 +44,9 @@ func (d *Daemon) Status() control.Status {
 	return s
 }
 
+// needsLeaseServer is what to know of clients that are no PXE clients.
+const needsLeaseServer = "most builds of U-Boot, and other clients that are no PXE clients, listen to the lease server only: name this host and the boot file there, or set serverip by hand"
+
 // profileStatus is how one profile stands.
 func (d *Daemon) profileStatus(name string, p *profile, started bool) control.Profile {
 	s := control.Profile{Name: name, State: control.Stopped, Problems: slices.Clone(p.problems)}
@@ -57,6 +60,9 @@ func (d *Daemon) profileStatus(name string, p *profile, started bool) control.Pr
 	s.Title = p.Title
 	if p.Match != nil {
 		s.Match = p.Match.String()
+		if p.Match.OptsIn() {
+			s.Notes = append(s.Notes, needsLeaseServer)
+		}
 	}
 	for _, f := range d.tree.Verify(p.Profile) {
 		s.Degraded = true

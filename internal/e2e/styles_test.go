@@ -4,10 +4,13 @@ package e2e_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"netbootd/internal/e2e/lab"
 )
@@ -85,5 +88,44 @@ func TestRealFirmwareIsToldToBootFromDisk(t *testing.T) {
 				t.Errorf("netbootd did not log %s", tc.log)
 			}
 		})
+	}
+}
+
+// TestAnotherStyleIsOfferedAndRemembered plays a BIOS that ignores the style of
+// its kind, and fetches its file when it is offered another.
+func TestAnotherStyleIsOfferedAndRemembered(t *testing.T) {
+	need(t, "curl")
+	ctx, s := newAnsweringServer(t)
+	wire, err := s.net.OpenRawUDP(lab.ClientPlace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wire.Close()
+	send := func(m *dhcpv4.DHCPv4) {
+		t.Helper()
+		if err := wire.Broadcast(dhcpClientPort, dhcpServerPort, m.ToBytes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 5 {
+		// The REQUEST to the lease server tells netbootd who is at that address.
+		send(request(t, dhcpv4.MessageTypeRequest, append(pxeOptions(), dhcpv4.OptRequestedIPAddress(lab.ClientAddr.AsSlice()))...))
+		discover := request(t, dhcpv4.MessageTypeDiscover, pxeOptions()...)
+		send(discover)
+		answers := answersUntil(ctx, t, wire, discover.TransactionID)
+		if skips := answers[len(answers)-1].Options.Has(dhcpv4.OptionVendorSpecificInformation); skips != (n < 3) {
+			t.Errorf("OFFER %d has option 43: %v", n+1, skips)
+		}
+	}
+	if code, out := inClient(ctx, t, s, "curl", "--silent", "--show-error", tftpURL("hello.ipxe")); code != 0 {
+		t.Fatalf("curl: exit code %d: %s", code, out)
+	}
+	kept, err := os.ReadFile(filepath.Join(s.dir, "state", "styles.json"))
+	if want := `"mac":"52:54:00:aa:bb:cc","arch":"x86-bios","style":"bare"`; err != nil || !strings.Contains(string(kept), want) {
+		t.Errorf("styles.json: %v, %s, want %s in it", err, kept, want)
+	}
+	out, err := s.command(ctx, "explain", "--mac", clientMAC.String(), "--arch", "x86-bios").Output()
+	if want := "bare: what this machine followed the last time"; err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("explain: %v, %s, want %q in it", err, out, want)
 	}
 }
