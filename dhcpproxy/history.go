@@ -16,6 +16,9 @@ const (
 	// attemptAge is how long after its last OFFER or answer an attempt to boot is
 	// over. A machine that was given up on is answered again after that.
 	attemptAge = 5 * time.Minute
+	// menuAge is how long a machine may show the menu that it was offered: once
+	// somebody has pressed the key, firmware waits without end.
+	menuAge = time.Hour
 	// maxAttempts bounds the machines that are remembered at once.
 	maxAttempts = 65536
 )
@@ -78,11 +81,15 @@ func (h *History) past(m bootmenu.Machine, now time.Time) Past {
 	return p
 }
 
-// of is the attempt that a machine has under way, or a new one. The caller holds
-// h.mu.
+// of is the attempt that a machine has under way, or a new one, in which it may
+// still pick from the menu of the last. The caller holds h.mu.
 func (h *History) of(mac bootmenu.MAC, now time.Time) attempt {
-	if a, ok := h.attempts[mac]; ok && now.Sub(a.last) <= attemptAge {
+	a := h.attempts[mac]
+	switch age := now.Sub(a.last); {
+	case age <= attemptAge:
 		return a
+	case age <= menuAge:
+		return attempt{Past: Past{Menu: a.Menu}}
 	}
 	return attempt{}
 }

@@ -191,6 +191,7 @@ func TestAnItemOfTheMenuIsServedToTheEnd(t *testing.T) {
 	if v := p.ask(on67(), uefiDiscover); v.Reply.Style != bootmenu.StyleMenu || v.Reply.File != "" {
 		t.Fatalf("DISCOVER: %+v", v.Reply)
 	}
+	p.now = p.now.Add(menuAge) // somebody sits before it and thinks
 	// What is offered from now on is not what this machine saw.
 	p.r.Selector = bootmenu.NewCatalog([]*bootmenu.Profile{entry("0", ""), entry("a", ""), entry("b", bootmenu.StyleMenu)}, bootmenu.Loaders{bootmenu.ArchX64UEFI: snponly})
 	v := p.ask(on4011("198.18.0.50:4011"), pick)
@@ -202,6 +203,10 @@ func TestAnItemOfTheMenuIsServedToTheEnd(t *testing.T) {
 		t.Fatalf("the loader gets %+v, %+v", v.Reply, v.Decision)
 	}
 	p.fetch(testMAC, bootmenu.ScriptName)
+	p.now = p.now.Add(menuAge + time.Second)
+	if v := p.ask(on4011("198.18.0.50:4011"), pick); v.Reason != ReasonBootItem {
+		t.Errorf("a pick too late: reason %q", v.Reason)
+	}
 	if v = p.ask(on67(), ipxeDiscover); v.Decision.Profile != "" || v.Reply.Style != bootmenu.StyleMenu {
 		t.Errorf("at the next boot iPXE gets %+v, %+v, want the menu", v.Reply, v.Decision)
 	}

@@ -180,6 +180,8 @@ func Hint(arch bootmenu.Arch) string {
 		return "install the Debian package ipxe (apt-get install ipxe), or name its directory in loaders"
 	case bootmenu.ArchARM64UEFI:
 		return "the Debian package ipxe has a loader for arm64-uefi from Debian 13 on; or put an iPXE for it into a directory that loaders names"
+	case bootmenu.ArchRPi:
+		return "a Raspberry Pi starts a kernel by itself: put the files of its boot partition into a directory that root names, and leave kernel out"
 	}
 	return fmt.Sprintf("no Debian package has iPXE for %s; put one into a directory that loaders names, or give this arch a boot_file", arch)
 }
