@@ -105,11 +105,3 @@ func (s *scenario) shrink() {
 	}
 	s.title += " (a tenth of it)"
 }
-
-func names(list []scenario) []string {
-	var all []string
-	for _, s := range list {
-		all = append(all, s.name)
-	}
-	return all
-}
