@@ -69,7 +69,7 @@ func listenBatch(o Options) (loop, error) {
 		close(l.done)
 		l.cancelOpens()
 		for s := range l.sockets {
-			_ = s.udp.Close() // nothing is lost by a UDP socket that does not close
+			s.close()
 		}
 	})
 	if err := l.openWorkers(); err != nil {

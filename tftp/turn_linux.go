@@ -65,6 +65,8 @@ func (t *turn) act() {
 	clear(t.reports)
 	t.reading, t.idle, t.reports = t.reading[:0], t.idle[:0], t.reports[:0]
 	if ended > 0 && l.gate.gone(ended) {
-		l.closeSockets()
+		// Not here: a socket that is being read, which may be on this very
+		// goroutine, waits for the end of that when it is closed.
+		l.running.Go(l.closeSockets)
 	}
 }

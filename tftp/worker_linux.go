@@ -73,11 +73,7 @@ func (q *queue) remove(f *flow) {
 // read serves one socket until it is closed.
 func (w *worker) read(s *socket) error {
 	in, t := newInbox(s), newTurn(w.loop)
-	for {
-		n, err := in.read()
-		if err != nil {
-			return err
-		}
+	return in.each(func(n int) {
 		w.mu.Lock()
 		t.now = w.loop.now()
 		for i := range n {
@@ -87,7 +83,7 @@ func (w *worker) read(s *socket) error {
 		w.arm(t.now)
 		w.mu.Unlock()
 		t.finish(w)
-	}
+	})
 }
 
 // keepTime runs the state machines whose deadline has passed.
