@@ -178,7 +178,7 @@ func (l *batchLoop) cut() int {
 		t.now = l.now()
 		for _, f := range w.flows {
 			o := output{fault: wireShutdown, ended: true, result: Failed, err: errShutdown}
-			if f.source != nil {
+			if f.file != nil {
 				o = f.x.shutDown()
 			}
 			w.end(t, f, o)

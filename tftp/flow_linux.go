@@ -3,7 +3,6 @@ package tftp
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
@@ -28,10 +27,10 @@ type flow struct {
 	refuses *interfaces // told which interface refuses segments; fixed
 	ifindex int         // the RRQ came in by; fixed
 
-	source   *source // nil until the file is open
+	file     *cachedFile // nil until it is open
 	label    string
 	size     int64    // of the file; -1 until it is open
-	x        transfer // once source is set
+	x        transfer // once file is set
 	ended    bool
 	counted  int64  // resends that the worker's counter knows of
 	pending  blocks // to be sent, as soon as there is room and data
@@ -46,19 +45,6 @@ type flow struct {
 	dallying bool          // in the worker's list of those that may go
 	dally    hook          // in that list
 }
-
-// A source is an open file, in use by one flow and by those who read chunks of
-// it.
-type source struct {
-	file   File
-	wire   io.ReaderAt // what goes on the wire: the file, or its netascii form
-	cached *cachedFile
-	users  atomic.Int32
-}
-
-// release ends one use and tells whether it was the last: then the file must be
-// closed.
-func (s *source) release() (last bool) { return s.users.Add(-1) == 0 }
 
 // segments is how many blocks go into one message.
 func (f *flow) segments() int64 {
@@ -95,7 +81,7 @@ func (f *flow) event(o output, now time.Duration) Transfer {
 	if unsent := f.unsent.Load(); unsent != nil && o.err != nil {
 		t.Err = fmt.Errorf("%w; sending failed: %w", o.err, sendError(*unsent))
 	}
-	if f.source == nil {
+	if f.file == nil {
 		return t
 	}
 	t.Blksize, t.Windowsize = f.x.terms.blksize, f.x.terms.windowsize
@@ -116,7 +102,7 @@ func sendError(err error) error {
 
 func (f *flow) progress(epoch time.Time) Progress {
 	p := Progress{Client: f.client, File: f.name, Label: f.label, Size: f.size, Since: epoch.Add(f.began)}
-	if f.source != nil {
+	if f.file != nil {
 		p.Bytes = f.x.bytes()
 	}
 	return p

@@ -112,7 +112,7 @@ func (w *worker) admit(t *turn, f *flow) (admission, verdict) {
 // tells whether the new one may begin. Then the old one has ended.
 func (w *worker) yields(t *turn, old, f *flow) bool {
 	same := old.digest == f.digest
-	if old.source == nil {
+	if old.file == nil {
 		if same {
 			return false // the answer is on its way
 		}

@@ -52,11 +52,11 @@ func refusal(ctx context.Context, err error) output {
 	}
 }
 
-// terms settles the options of a request for a file. size is what goes on the
-// wire, fits the largest block that needs no fragments.
-func (o *Options) terms(r Request, file File, size int64, fits Blksize) terms {
+// terms settles the options of a request for a file with limits of its own. size
+// is what goes on the wire, fits the largest block that needs no fragments.
+func (o *Options) terms(r Request, limits Limits, size int64, fits Blksize) terms {
 	if r.Mode == Netascii {
 		size = -1 // the size told would be another one
 	}
-	return negotiate(r.Options, offer{fits: fits, limits: o.Limits.and(file.Limits()), size: size})
+	return negotiate(r.Options, offer{fits: fits, limits: o.Limits.and(limits), size: size})
 }

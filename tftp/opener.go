@@ -49,6 +49,16 @@ type File interface {
 	Label() string
 }
 
+// A NowReader is a [File] of which bytes can be had without waiting. A server that
+// finds them in memory sends them at once, where a ReadAt is left to another
+// goroutine.
+type NowReader interface {
+	// ReadAtNow fills p with the bytes from off on, and is as true to the file's
+	// version as ReadAt is. It never waits for a disk or another machine: it is
+	// false where it would have to, and on any error, which ReadAt will tell of.
+	ReadAtNow(p []byte, off int64) bool
+}
+
 // Limits bound what a client may negotiate.
 type Limits struct {
 	Blksize    Blksize    // the largest block size granted; 0 means no limit of its own

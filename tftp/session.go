@@ -188,7 +188,7 @@ func (x *session) setWake(wake func()) {
 
 // begin settles the options and starts the state machine.
 func (x *session) begin(file File, size int64, mtu int) output {
-	t, first := newTransfer(x.server.options.terms(x.request, file, size, fitting(mtu, x.client.Addr().Is6())), size, x.server.now())
+	t, first := newTransfer(x.server.options.terms(x.request, file.Limits(), size, fitting(mtu, x.client.Addr().Is6())), size, x.server.now())
 	x.buf = make([]byte, headerLen+int(t.terms.blksize))
 	conn := x.conn
 	x.mu.Lock()

@@ -135,7 +135,7 @@ func (w *worker) take(t *turn, s *socket, from endpoint, b []byte) {
 	case f == nil:
 		w.stranger(t, s, from, b)
 		return
-	case f.sock != s || f.source == nil:
+	case f.sock != s || f.file == nil:
 		return // for an earlier transfer of the same port
 	}
 	p, err := ParsePacket(b)
@@ -207,7 +207,7 @@ func (w *worker) perform(t *turn, f *flow, o output) {
 // resume goes on with a flow: it has more to send, its chunk has come, or its
 // deadline has passed.
 func (w *worker) resume(t *turn, f *flow) {
-	if f.ended || f.source == nil {
+	if f.ended || f.file == nil {
 		return
 	}
 	if f.waiting {
@@ -269,7 +269,7 @@ func (w *worker) end(t *turn, f *flow, o output) {
 	}
 	w.ended[f.to] = f.sock
 	w.loop.gate.leave(f)
-	if f.source != nil && f.source.release() {
-		t.idle = append(t.idle, f.source)
+	if f.file != nil {
+		t.idle = append(t.idle, f.file)
 	}
 }

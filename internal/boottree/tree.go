@@ -87,6 +87,12 @@ type content interface {
 	Version() any
 }
 
+// ReadAtNow is as [images.File.ReadAtNow]; it is false for text that is generated.
+func (f *File) ReadAtNow(p []byte, off int64) bool {
+	stored, ok := f.content.(interface{ ReadAtNow([]byte, int64) bool })
+	return ok && stored.ReadAtNow(p, off)
+}
+
 // A visitor is who asks.
 type visitor struct {
 	machine  bootmenu.Machine
