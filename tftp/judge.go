@@ -58,5 +58,14 @@ func (o *Options) terms(r Request, file File, size int64, fits Blksize) terms {
 	if r.Mode == Netascii {
 		size = -1 // the size told would be another one
 	}
-	return negotiate(r.Options, offer{fits: fits, limits: o.Limits.and(file.Limits()), size: size})
+	return negotiate(r.Options, o.offer(fits, file.Limits(), size))
+}
+
+// offer is what the server brings to a negotiation about a file that has limits of
+// its own.
+func (o *Options) offer(fits Blksize, own Limits, size int64) offer {
+	return offer{
+		fits: fits, limits: o.Limits.and(own), size: size,
+		maxIdle: o.MaxIdle, maxDuration: o.MaxDuration,
+	}
 }

@@ -182,10 +182,10 @@ func TestSilenceAfterLastBlock(t *testing.T) {
 		play func(x *transfer) output
 		want Result
 	}{
-		{name: "block 1 is the last", want: Delivered, play: func(x *transfer) output { return x.tick(patience) }},
+		{name: "block 1 is the last", want: Delivered, play: func(x *transfer) output { return x.tick(DefaultMaxIdle) }},
 		{name: "but the client asked again", want: Failed, play: func(x *transfer) output {
 			x.resendFirst(time.Second)
-			return x.tick(patience)
+			return x.tick(DefaultMaxIdle)
 		}},
 		{name: "shut down meanwhile", want: Delivered, play: func(x *transfer) output { return x.shutDown() }},
 		{name: "replaced meanwhile", want: Delivered, play: func(x *transfer) output { return x.replaced() }},
