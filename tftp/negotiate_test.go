@@ -84,6 +84,11 @@ func TestNegotiate(t *testing.T) {
 			offer: offer{fits: 1468, limits: Limits{Blksize: 1400, Windowsize: 8}},
 			oack:  []Option{{"blksize", "600"}, {"windowsize", "4"}}, blksize: 600, window: 4,
 		},
+		{
+			name: "what either limit refuses", asked: []Option{{"WINDOWSIZE", "8"}, {"timeout", "5"}, {"blksize", "1024"}},
+			offer: offer{fits: 1468, limits: Limits{RefuseOptions: []string{"windowsize"}}.and(Limits{RefuseOptions: []string{"timeout"}})},
+			oack:  []Option{{"blksize", "1024"}}, blksize: 1024,
+		},
 		{name: "a limit below any block size refuses the option", asked: []Option{{"blksize", "600"}}, offer: offer{fits: 1468, limits: Limits{Blksize: 7}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -186,6 +186,12 @@ func TestReceptionJudgesEndings(t *testing.T) {
 			x.packet(last, 0)
 			return x.tick(dally)
 		}, Delivered},
+		"a client that goes on for too long": {func(x *reception) intake { return x.packet(data, DefaultMaxDuration) }, Failed},
+		"too long only after the last block": {func(x *reception) intake {
+			x.packet(data, 0)
+			x.packet(last, DefaultMaxDuration-1)
+			return x.tick(DefaultMaxDuration)
+		}, Delivered},
 		"ERROR 0 in the middle": {func(x *reception) intake {
 			x.packet(data, 0)
 			return x.packet(Packet{Op: OpERROR}, 0)

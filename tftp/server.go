@@ -40,6 +40,10 @@ type Options struct {
 	// must not block.
 	Report func(Transfer)
 
+	// Allow are the networks whose clients are served; empty means all. Requests
+	// from elsewhere are reported as Refused, and get no answer.
+	Allow Networks
+
 	// Limits bound what clients may negotiate. Zero fields leave the bounds of
 	// the RFCs: 65464 and 65535. The block size never exceeds what fits the MTU of the
 	// interface that the RRQ came in on: MTU - 32 for IPv4, - 52 for IPv6.

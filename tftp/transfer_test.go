@@ -200,6 +200,31 @@ func TestSilenceAfterLastBlock(t *testing.T) {
 	}
 }
 
+func TestOverdueTransferEnds(t *testing.T) {
+	t.Parallel()
+	brief := plain
+	brief.maxDuration = time.Minute
+	x, o := rrq(brief, 1<<20)
+	now, n := time.Duration(0), BlockNumber(0)
+	for ; now < brief.maxDuration; now += 10 * time.Second {
+		n++
+		if o = x.packet(ack(n), now); o.ended || o.deadline > brief.maxDuration {
+			t.Fatalf("after %v: got %+v, want to go on", now, o)
+		}
+	}
+	x.delayed(time.Second) // the limit stays where it is
+	for name, o := range map[string]output{"an ACK": x.packet(ack(n+1), now), "no ACK": x.tick(now)} {
+		if !o.ended || o.result != Failed || o.fault != wireOverdue || o.err == nil || o.err.Error() != "the transfer took longer than 1m0s" {
+			t.Errorf("%s: got %+v, want the end", name, o)
+		}
+	}
+	brief.maxDuration = time.Second
+	x, _ = rrq(brief, 100)
+	if o = x.tick(time.Second); !o.ended || o.result != Delivered || o.fault.code != 0 {
+		t.Errorf("after the last block: got %+v, want it delivered", o)
+	}
+}
+
 func TestBlockNumberWraps(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
