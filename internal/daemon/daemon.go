@@ -45,7 +45,7 @@ type Daemon struct {
 	since    time.Time // zero until everything is up
 }
 
-// Run is the life of one daemon: it binds, serves until ctx ends, then stops
+// Run is the life of one daemon, for Linux: it binds, serves until ctx ends, then stops
 // offering, lets transfers end within the drain time, and returns nil. It returns
 // an error if it could not start, as a [*StartError] where there is something to
 // do about it, or if something that it needs broke down. When force is closed the
@@ -107,9 +107,13 @@ func (d *Daemon) tftpOptions() tftp.Options {
 		Listen:       s.Listen,
 		Opener:       opener{d.tree},
 		Report:       func(t tftp.Transfer) { d.metrics.TFTP(t); d.log.TFTP(t) },
+		Allow:        s.Allow,
 		Limits:       s.Limits,
 		MaxTransfers: s.MaxTransfers,
 		MaxPerClient: s.MaxPerClient,
+		MaxIdle:      s.MaxIdle,
+		MaxDuration:  s.MaxDuration,
+		CacheBytes:   s.CacheBytes,
 		Node:         d.opts.Node,
 	}
 	if d.inbox != nil {
