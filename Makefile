@@ -6,7 +6,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 REVISION ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 
-# Where "netbootd run" is for, and where only the other commands are.
+# What a release is built for. Outside Linux "netbootd run" only says that it needs it.
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 
 GO       ?= go
@@ -30,9 +30,10 @@ build: ## build the static binary build/netbootd for this machine
 .PHONY: release
 release: ## build static binaries for Linux, and the commands for macOS and Windows
 	@set -e; for platform in $(PLATFORMS); do \
-		out=build/netbootd-$$(echo $$platform | tr / -); case $$platform in windows/*) out=$$out.exe ;; esac; \
-		echo "$(GO) build -o $$out"; \
-		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$out ./cmd/netbootd; \
+		export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; \
+		out=build/netbootd-$$GOOS-$$GOARCH$$($(GO) env GOEXE); \
+		echo $$out; \
+		$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$out ./cmd/netbootd; \
 	done
 
 .PHONY: demo

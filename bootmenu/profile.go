@@ -14,7 +14,7 @@ type Profile struct {
 	Priority  int              // decides between equally specific profiles, higher wins
 	Autostart bool             // started with the service unless somebody stopped it
 	Match     *Match           // nil: an entry of the menu that every machine is offered
-	Boot      Boot             // the top-level keys
+	Boot      Boot             // the top-level keys, and [tftp]
 	Arch      map[Arch]Overlay // [arch.X]
 	IPXE      Overlay          // [ipxe]
 }
@@ -27,7 +27,7 @@ type Boot struct {
 	Kernel   string     // started through a loader
 	Initrd   []string   // loaded with the kernel, in this order
 	Cmdline  string     // the kernel's command line
-	TFTP     TFTPLimits // [tftp]: bounds for the transfers of all that
+	TFTP     TFTPLimits // [tftp]: bounds for fetching all that
 }
 
 // TFTPLimits bound what a machine may negotiate when it fetches files by TFTP.

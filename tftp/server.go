@@ -49,7 +49,8 @@ type Options struct {
 	// interface that the RRQ came in on: MTU - 32 for IPv4, - 52 for IPv6.
 	Limits Limits
 
-	// MaxTransfers is how many transfers may run at once; 0 means 1000.
+	// MaxTransfers is how many transfers may run at once; 0 means 1000. Reads and
+	// writes are counted apart, here and for a client.
 	MaxTransfers int
 	// MaxPerClient is how many transfers may run at once for one client
 	// address; 0 means 64.

@@ -235,20 +235,22 @@ func (x *transfer) mayResend() bool { return x.proven || x.firstSends < maxFirst
 // ACKs is missing.
 func (x *transfer) lastSent() bool { return x.acked >= 0 && x.next > x.last }
 
-// endAt is when the transfer ends without another ACK, and at the latest when it
-// is overdue. After the last block it stays long enough to send it four times more, at doubling intervals; an
-// address that nothing has proven gets no more than maxFirstSends anyway. But a
-// client that asked again before any ACK is there, and misses that block.
+// endAt is when the transfer ends without another ACK, at the latest when it is
+// overdue.
 func (x *transfer) endAt() time.Duration {
 	stay := x.terms.patience()
 	if x.delivered() {
-		stay = min(stay, x.dally())
+		stay = min(stay, x.dallyTime())
 	}
 	return min(x.progressAt+stay, x.overdueAt)
 }
 
-// dally is how long the transfer stays after its last block was sent.
-func (x *transfer) dally() time.Duration {
+// dallyTime is how long the transfer stays after its last block was sent: long
+// enough to send it four times more, at doubling intervals. An address that
+// nothing has proven gets no more than maxFirstSends anyway. It does not count for
+// a client that asked again before any ACK: that one is there, and misses the
+// block.
+func (x *transfer) dallyTime() time.Duration {
 	stay := max(dally, 3*x.terms.timeout)
 	if x.proven && x.terms.timeout == 0 {
 		stay = max(stay, (1+2+4+8+1)*x.rtt.base())

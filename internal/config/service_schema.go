@@ -151,11 +151,11 @@ func tftpTable(c *TFTP, write table) table {
 	}, tables: []table{write}}
 }
 
-// refuseOptions is the key of options that are not granted. where ends its doc.
-func refuseOptions(dst *[]string, absent, where string) key {
+// refuseOptions is the key of options that are not granted; more ends its doc.
+func refuseOptions(dst *[]string, absent, more string) key {
 	return key{
 		name: "refuse_options", value: list(dst, parseOption), def: absent, example: `["windowsize"]`,
-		doc: "Options of TFTP that clients are not granted though they ask, because they get them wrong: any of " + strings.Join(tftp.OptionNames(), ", ") + "." + where,
+		doc: "Options of TFTP that clients are not granted though they ask, because they get them wrong: any of " + strings.Join(tftp.OptionNames(), ", ") + "." + more,
 	}
 }
 

@@ -45,11 +45,11 @@ type Daemon struct {
 	since    time.Time // zero until everything is up
 }
 
-// Run is the life of one daemon, for Linux: it binds, serves until ctx ends, then stops
+// Run is the life of one daemon: it binds, serves until ctx ends, then stops
 // offering, lets transfers end within the drain time, and returns nil. It returns
 // an error if it could not start, as a [*StartError] where there is something to
 // do about it, or if something that it needs broke down. When force is closed the
-// drain is cut short.
+// drain is cut short. It is made for Linux; other systems only build it.
 func Run(ctx context.Context, force <-chan struct{}, o Options) error {
 	d, err := newDaemon(o)
 	if err != nil {

@@ -178,15 +178,21 @@ func board(name string) *bootmenu.Profile {
 	return &bootmenu.Profile{Name: name, Title: name, Autostart: true, Match: &bootmenu.Match{All: true}, Boot: bootmenu.Boot{BootFile: "MLO"}}
 }
 
+// putImage stores the boot file of [board] in an images directory.
+func putImage(t *testing.T, dir string, content []byte) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "MLO"), content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestRunServesUntilItIsStopped(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, board("board"))
-	if err := os.MkdirAll(f.opts.Settings.Images, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(f.opts.Settings.Images, "MLO"), []byte("first stage"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	putImage(t, f.opts.Settings.Images, []byte("first stage"))
 	f.start()
 	s := f.status()
 	if p := stateOf(t, s, "board"); p.State != client.ProfileStarted || p.Degraded {
@@ -378,12 +384,7 @@ func TestLimitsOfTransfersAreCountedAndTold(t *testing.T) {
 	f := newFixture(t, board("a"))
 	f.opts.Settings.TFTP.MaxTransfers = 1
 	f.opts.Settings.TFTP.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-	if err := os.MkdirAll(f.opts.Settings.Images, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(f.opts.Settings.Images, "MLO"), make([]byte, 600), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	putImage(t, f.opts.Settings.Images, make([]byte, 600))
 	f.start()
 	s := f.status()
 	server := netip.MustParseAddrPort(listenerOf(s, "tftp"))
@@ -412,13 +413,11 @@ func TestTheProfileLimitsWhatItsMachineFetches(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	if err := os.WriteFile(filepath.Join(store.Dir(), "MLO"), make([]byte, 600), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	links, client := &boottree.Links{}, netip.MustParseAddr("127.0.0.1")
+	putImage(t, store.Dir(), make([]byte, 600))
+	links, addr := &boottree.Links{}, netip.MustParseAddr("127.0.0.1")
 	p := board("a")
 	p.Boot.TFTP = bootmenu.TFTPLimits{MaxBlksize: 300, MaxWindowsize: 2, RefuseOptions: []string{"timeout"}}
-	m := bootmenu.Machine{MAC: bootmenu.MACFromBytes([]byte{2, 0, 0, 0, 0, 1}), Addr: client}
+	m := bootmenu.Machine{MAC: bootmenu.MACFromBytes([]byte{2, 0, 0, 0, 0, 1}), Addr: addr}
 	links.Decided(m, bootmenu.NewCatalog([]*bootmenu.Profile{p}, nil).Select(m))
 	server, err := tftp.Listen(tftp.Options{Listen: "127.0.0.1:0", Opener: opener{boottree.New(boottree.Options{Images: store, Links: links})}})
 	if err != nil {
@@ -427,7 +426,7 @@ func TestTheProfileLimitsWhatItsMachineFetches(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error)
 	go func() { served <- server.Serve(ctx) }()
-	peer := tftptest.NewPeer(t, client, server.Addrs()[0])
+	peer := tftptest.NewPeer(t, addr, server.Addrs()[0])
 	peer.Ask("MLO", tftp.Option{Name: "blksize", Value: "1468"}, tftp.Option{Name: "windowsize", Value: "8"}, tftp.Option{Name: "timeout", Value: "5"})
 	want := []tftp.Option{{Name: "blksize", Value: "300"}, {Name: "windowsize", Value: "2"}}
 	if got := peer.Expect(tftp.OpOACK).Options; !slices.Equal(got, want) {
