@@ -156,3 +156,27 @@ func testRefusedOptions(t *testing.T, listen listener) {
 	only.Ask("a", asked[:2]...)
 	only.ExpectBlock(1) // nothing is left to acknowledge
 }
+
+func TestLimitsOfWrites(t *testing.T) { onEachLoop(t, testLimitsOfWrites) }
+
+func testLimitsOfWrites(t *testing.T, listen listener) {
+	second := netip.MustParseAddr("127.0.0.3")
+	s := listen.start(t, tftp.Options{Opener: endless, Depot: &tftptest.Depot{}, MaxTransfers: 3, MaxPerClient: 2})
+	for i, p := range []*tftptest.Peer{s.peer(t), s.peer(t), tftptest.NewPeer(t, second, s.addr)} {
+		p.Write(string(rune('a'+i)), patient)
+		p.Expect(tftp.OpOACK)
+	}
+	for _, local := range []netip.Addr{loopback, second} { // one limit each
+		p := tftptest.NewPeer(t, local, s.addr)
+		p.Write("d")
+		if got := p.ExpectError(tftp.ErrDiskFull); got.Text != "server is busy, try again" || p.TID() != s.addr {
+			t.Errorf("got %q from %v", got.Text, p.TID())
+		}
+		if got := s.report(t); got.Result != tftp.Refused || got.Direction != tftp.Write {
+			t.Errorf("got report %+v", got)
+		}
+	}
+	p := s.peer(t)
+	p.Ask("a", patient) // reads have places of their own
+	p.Expect(tftp.OpOACK)
+}
