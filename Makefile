@@ -6,6 +6,9 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 REVISION ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 
+# What a release is built for. Outside Linux "netbootd run" only says that it needs it.
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+
 GO       ?= go
 FIRMWARE ?= bios
 PREFIX   ?= /usr/local
@@ -25,9 +28,13 @@ build: ## build the static binary build/netbootd for this machine
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/netbootd ./cmd/netbootd
 
 .PHONY: release
-release: ## build static binaries for linux/amd64 and linux/arm64
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/netbootd-linux-amd64 ./cmd/netbootd
-	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/netbootd-linux-arm64 ./cmd/netbootd
+release: ## build static binaries for Linux, and the commands for macOS and Windows
+	@set -e; for platform in $(PLATFORMS); do \
+		export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; \
+		out=build/netbootd-$$GOOS-$$GOARCH$$($(GO) env GOEXE); \
+		echo $$out; \
+		$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$out ./cmd/netbootd; \
+	done
 
 .PHONY: demo
 demo: ## boot a virtual PC through netbootd on a virtual network (FIRMWARE=bios or uefi)
@@ -56,8 +63,8 @@ e2e: ## run the tests with real firmware, TFTP clients and Prometheus (needs roo
 lint: ## check format, vet and staticcheck with every check
 	@unformatted=$$(gofmt -s -l $$($(GO) list -f "{{.Dir}}" ./...)); if [ -n "$$unformatted" ]; then echo "gofmt -s would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
-	GOOS=darwin $(GO) vet ./tftp/... ./client/...
-	GOOS=windows $(GO) vet ./tftp/... ./client/...
+	GOOS=darwin $(GO) vet ./cmd/netbootd ./client/... ./tftp/...
+	GOOS=windows $(GO) vet ./cmd/netbootd ./client/... ./tftp/...
 	$(GO) tool -modfile=tools/go.mod staticcheck -checks all ./...
 	$(GO) mod tidy -diff
 

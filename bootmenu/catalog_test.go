@@ -102,6 +102,10 @@ func TestOverlayReplacesSingleKeys(t *testing.T) {
 	if got := (Boot{BootFile: "x.efi"}).With(Overlay{Kernel: text("linux")}); got.BootFile != "" || got.Kernel != "linux" {
 		t.Errorf("a kernel must take the boot file away: %+v", got)
 	}
+	limited := Boot{Kernel: "linux", TFTP: TFTPLimits{MaxWindowsize: 4}}
+	if got := limited.With(Overlay{BootFile: text("x.efi")}); got.TFTP.MaxWindowsize != 4 {
+		t.Errorf("the limits of TFTP are gone: %+v", got)
+	}
 	if got := base.With(Overlay{Initrd: []string{}}); len(got.Initrd) != 0 {
 		t.Errorf("empty list of initrds: %+v", got)
 	}

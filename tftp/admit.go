@@ -28,14 +28,14 @@ func (s *plainLoop) readRequests(ctx context.Context, c *requestConn) error {
 
 // request starts a transfer for a RRQ or WRQ, or refuses it.
 func (s *plainLoop) request(ctx context.Context, c *requestConn, d datagram, b []byte) {
-	t, r, refused, err := judge(b, d)
+	t, r, refused, err := s.options.judge(b, d)
 	if err == nil && r.Op == OpWRQ {
 		if refused, err = s.options.writes.request(ctx, r, t, d, b); err == nil {
 			return
 		}
 	}
 	if err != nil {
-		s.refuse(c, d, t, refused, err)
+		s.options.refuse(c, d, t, refused, err)
 		return
 	}
 	one := newSession(s, r, t, maphash.Bytes(s.seed, b))
@@ -43,18 +43,9 @@ func (s *plainLoop) request(ctx context.Context, c *requestConn, d datagram, b [
 	case admitted:
 		s.running.Go(func() { one.run(ctx, d.mtu()) })
 	case busy:
-		s.refuse(c, d, t, wireBusy, errBusy)
+		s.options.refuse(c, d, t, wireBusy, errBusy)
 	case settled:
 	}
-}
-
-// refuse sends an ERROR from the port for requests.
-func (s *plainLoop) refuse(c *requestConn, d datagram, t Transfer, e wireError, why error) {
-	if err := c.reply(e.packet(), d); err != nil {
-		why = fmt.Errorf("%w; ERROR not sent: %w", why, err)
-	}
-	t.Result, t.Err = Refused, why
-	s.options.report(t)
 }
 
 // An admission is what becomes of a RRQ.

@@ -27,7 +27,7 @@ func (l *batchLoop) readRequests(ctx context.Context, c *requestConn) error {
 
 // request starts a transfer for a RRQ or WRQ, or refuses it.
 func (l *batchLoop) request(ctx context.Context, t *turn, c *requestConn, d datagram, b []byte) {
-	event, r, refused, err := judge(b, d)
+	event, r, refused, err := l.options.judge(b, d)
 	switch {
 	case err == nil && r.Op == OpWRQ:
 		if refused, err = l.options.writes.request(ctx, r, event, d, b); err == nil {
@@ -45,11 +45,7 @@ func (l *batchLoop) request(ctx context.Context, t *turn, c *requestConn, d data
 			refused, err = wireBusy, errBusy
 		}
 	}
-	if failure := c.reply(refused.packet(), d); failure != nil {
-		err = fmt.Errorf("%w; ERROR not sent: %w", err, failure)
-	}
-	event.Result, event.Err = Refused, err
-	l.options.report(event)
+	l.options.refuse(c, d, event, refused, err)
 }
 
 // newFlow makes the flow for a RRQ, and picks its worker: always the same for

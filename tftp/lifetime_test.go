@@ -44,6 +44,9 @@ func TestInvalidOptions(t *testing.T) {
 		{Listen: "127.0.0.1:0"},
 		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, MaxTransfers: -1},
 		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, Limits: tftp.Limits{Blksize: 7}},
+		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, Limits: tftp.Limits{RefuseOptions: []string{"WindowSize"}}},
+		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, MaxIdle: -1},
+		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, MaxDuration: -1},
 	} {
 		if _, err := tftp.Listen(o); err == nil {
 			t.Errorf("%+v: got no error", o)

@@ -172,11 +172,11 @@ func TestTransferGivesUp(t *testing.T) {
 	}{
 		{
 			name: "a forged address gets three OACKs and no DATA", terms: withOptions(1428, 16),
-			client: clientModel{deaf: true}, packets: 4, err: errNoAnswer, at: patience,
+			client: clientModel{deaf: true}, packets: 4, err: errNoAnswer, at: DefaultMaxIdle,
 		},
 		{
 			name: "a forged address gets block 1 three times", terms: plain,
-			client: clientModel{deaf: true}, packets: 4, err: errNoAnswer, at: patience,
+			client: clientModel{deaf: true}, packets: 4, err: errNoAnswer, at: DefaultMaxIdle,
 		},
 		{
 			name: "five times a long timeout of the client", terms: withOptions(1428, 16), timeout: 10 * time.Second,
@@ -184,7 +184,7 @@ func TestTransferGivesUp(t *testing.T) {
 		},
 		{
 			name: "silence in the middle", terms: plain,
-			fate: deafAfter(3), packets: 3 + 1 + 10 + 1, err: errSilent, at: patience,
+			fate: deafAfter(3), packets: 3 + 1 + 10 + 1, err: errSilent, at: DefaultMaxIdle,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

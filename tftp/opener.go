@@ -63,4 +63,8 @@ type NowReader interface {
 type Limits struct {
 	Blksize    Blksize    // the largest block size granted; 0 means no limit of its own
 	Windowsize Windowsize // the largest window granted; 0 means no limit of its own
+
+	// RefuseOptions are left out of the OACK as if they were unknown, for clients
+	// that ask for what they cannot do. Each is one of [OptionNames].
+	RefuseOptions []string
 }

@@ -127,7 +127,9 @@ func TestReceptionStoresEveryByteOnce(t *testing.T) {
 	for _, size := range []int{0, 1, 511, 512, 513, 5000, 512 * 70_000} {
 		for _, w := range []Windowsize{1, 4, 16} {
 			s := &writeSim{t: t, data: pattern(size)}
-			s.run(terms{blksize: 512, windowsize: w})
+			tm := plain
+			tm.windowsize = w
+			s.run(tm)
 			if !bytes.Equal(s.stored, s.data) || s.end.result != Delivered || s.commits != 1 {
 				t.Errorf("%d bytes, windowsize %d: stored %d, %v, %d commits", size, w, len(s.stored), s.end.result, s.commits)
 			}
@@ -154,7 +156,8 @@ func TestReceptionOutlivesAnyPatternOfLoss(t *testing.T) {
 			}
 		}
 		s := &writeSim{t: t, data: pattern(rapid.IntRange(0, 20_000).Draw(t, "size")), lose: in(lost), double: in(doubled)}
-		tm := terms{blksize: 512, windowsize: Windowsize(rapid.IntRange(1, 20).Draw(t, "windowsize"))}
+		tm := plain
+		tm.windowsize = Windowsize(rapid.IntRange(1, 20).Draw(t, "windowsize"))
 		if rapid.Bool().Draw(t, "options") {
 			tm.oack = []Option{{Name: "blksize", Value: "512"}}
 		}
@@ -173,15 +176,21 @@ func TestReceptionJudgesEndings(t *testing.T) {
 		do   func(x *reception) intake
 		want Result
 	}{
-		"a client that never sends": {func(x *reception) intake { return x.tick(patience) }, Failed},
+		"a client that never sends": {func(x *reception) intake { return x.tick(DefaultMaxIdle) }, Failed},
 		"a client that falls silent": {func(x *reception) intake {
 			x.packet(data, 0)
-			return x.tick(patience)
+			return x.tick(DefaultMaxIdle)
 		}, Failed},
 		"silence after the last block": {func(x *reception) intake {
 			x.packet(data, 0)
 			x.packet(last, 0)
 			return x.tick(dally)
+		}, Delivered},
+		"a client that goes on for too long": {func(x *reception) intake { return x.packet(data, DefaultMaxDuration) }, Failed},
+		"too long only after the last block": {func(x *reception) intake {
+			x.packet(data, 0)
+			x.packet(last, DefaultMaxDuration-1)
+			return x.tick(DefaultMaxDuration)
 		}, Delivered},
 		"ERROR 0 in the middle": {func(x *reception) intake {
 			x.packet(data, 0)
@@ -194,7 +203,7 @@ func TestReceptionJudgesEndings(t *testing.T) {
 			return x.packet(Packet{Op: OpERROR}, 0)
 		}, Delivered},
 	} {
-		x, _ := newReception(terms{blksize: 512, windowsize: 1}, 0)
+		x, _ := newReception(plain, 0)
 		if o := c.do(&x); !o.ended || o.result != c.want {
 			t.Errorf("%s: %+v, want %s", name, o, c.want)
 		}
@@ -203,7 +212,7 @@ func TestReceptionJudgesEndings(t *testing.T) {
 
 func TestReceptionComplainsOnceOfAGap(t *testing.T) {
 	t.Parallel()
-	x, first := newReception(terms{blksize: 8, windowsize: 8, oack: []Option{{Name: "windowsize", Value: "8"}}}, 0)
+	x, first := newReception(withOptions(8, 8), 0)
 	if !first.oack || first.ack {
 		t.Errorf("the first answer is %+v, want the OACK", first)
 	}
@@ -231,7 +240,7 @@ func TestReceptionComplainsOnceOfAGap(t *testing.T) {
 
 func TestReceptionSendsNoMoreThanThreeFirstAnswers(t *testing.T) {
 	t.Parallel()
-	x, o := newReception(terms{blksize: 512, windowsize: 1}, 0)
+	x, o := newReception(plain, 0)
 	sends := 1
 	for now := time.Duration(0); !o.ended; now = o.deadline {
 		if o = x.tick(now); o.ack {

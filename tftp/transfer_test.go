@@ -182,10 +182,10 @@ func TestSilenceAfterLastBlock(t *testing.T) {
 		play func(x *transfer) output
 		want Result
 	}{
-		{name: "block 1 is the last", want: Delivered, play: func(x *transfer) output { return x.tick(patience) }},
+		{name: "block 1 is the last", want: Delivered, play: func(x *transfer) output { return x.tick(DefaultMaxIdle) }},
 		{name: "but the client asked again", want: Failed, play: func(x *transfer) output {
 			x.resendFirst(time.Second)
-			return x.tick(patience)
+			return x.tick(DefaultMaxIdle)
 		}},
 		{name: "shut down meanwhile", want: Delivered, play: func(x *transfer) output { return x.shutDown() }},
 		{name: "replaced meanwhile", want: Delivered, play: func(x *transfer) output { return x.replaced() }},
@@ -197,6 +197,31 @@ func TestSilenceAfterLastBlock(t *testing.T) {
 				t.Errorf("got %+v, want %s", o, c.want)
 			}
 		})
+	}
+}
+
+func TestOverdueTransferEnds(t *testing.T) {
+	t.Parallel()
+	brief := plain
+	brief.maxDuration = time.Minute
+	x, o := rrq(brief, 1<<20)
+	now, n := time.Duration(0), BlockNumber(0)
+	for ; now < brief.maxDuration; now += 10 * time.Second {
+		n++
+		if o = x.packet(ack(n), now); o.ended || o.deadline > brief.maxDuration {
+			t.Fatalf("after %v: got %+v, want to go on", now, o)
+		}
+	}
+	x.delayed(time.Second) // the limit stays where it is
+	for name, o := range map[string]output{"an ACK": x.packet(ack(n+1), now), "no ACK": x.tick(now)} {
+		if !o.ended || o.result != Failed || o.fault != wireOverdue || o.err == nil || o.err.Error() != "the transfer took longer than 1m0s" {
+			t.Errorf("%s: got %+v, want the end", name, o)
+		}
+	}
+	brief.maxDuration = time.Second
+	x, _ = rrq(brief, 100)
+	if o = x.tick(time.Second); !o.ended || o.result != Delivered || o.fault.code != 0 {
+		t.Errorf("after the last block: got %+v, want it delivered", o)
 	}
 }
 

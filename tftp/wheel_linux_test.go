@@ -119,7 +119,7 @@ func TestDelayIsNotSilence(t *testing.T) {
 	x.delayed(slow)
 	wantNothing(t, x.tick(slow+o.deadline-1))
 	wantBlocks(t, x.tick(slow+o.deadline), 2, 3)
-	if o := x.tick(slow + patience); !o.ended || !errors.Is(o.err, errSilent) {
+	if o := x.tick(slow + DefaultMaxIdle); !o.ended || !errors.Is(o.err, errSilent) {
 		t.Errorf("got %+v, want the end", o)
 	}
 }

@@ -180,7 +180,7 @@ func (x *writing) serve(ctx context.Context, mtu int) intake {
 		x.plain = &netasciiWriter{to: x.deposit}
 		x.sink = x.plain
 	}
-	t := negotiate(x.request.Options, offer{fits: fitting(mtu, x.event.Client.Addr().Is6()), limits: x.writes.options.Limits, size: announced})
+	t := negotiate(x.request.Options, x.writes.options.offer(fitting(mtu, x.event.Client.Addr().Is6()), Limits{}, announced))
 	x.event.Blksize, x.event.Windowsize = t.blksize, t.windowsize
 	var first intake
 	x.x, first = newReception(t, x.now())

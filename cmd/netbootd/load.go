@@ -73,9 +73,13 @@ func settingsOf(s config.Service) daemon.Settings {
 		TFTP: daemon.TFTPSettings{
 			Listen:       s.TFTP.Listen,
 			Always:       s.TFTP.Always,
+			Allow:        s.TFTP.Allow,
 			Limits:       s.TFTP.Limits,
 			MaxTransfers: s.TFTP.MaxTransfers,
 			MaxPerClient: s.TFTP.MaxTransfersPerClient,
+			MaxIdle:      s.TFTP.MaxIdle,
+			MaxDuration:  s.TFTP.MaxDuration,
+			CacheBytes:   s.TFTP.CacheBytes,
 			Drain:        s.TFTP.Drain,
 			Write:        writeSettingsOf(s.TFTP.Write),
 		},

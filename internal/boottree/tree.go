@@ -73,10 +73,11 @@ func (t *Tree) Loaders() *loaders.Set { return t.plan.Load().loaders }
 // was opened, or reading fails.
 type File struct {
 	content
-	Name    string       // its name in its layer: cleaned, in the case it has there
-	Layer   Layer        // where it was found
-	MAC     bootmenu.MAC // the machine that asked, zero if it is unknown
-	Profile string       // that machine's profile, empty if it has none
+	Name    string              // its name in its layer: cleaned, in the case it has there
+	Layer   Layer               // where it was found
+	MAC     bootmenu.MAC        // the machine that asked, zero if it is unknown
+	Profile string              // that machine's profile, empty if it has none
+	TFTP    bootmenu.TFTPLimits // of that profile
 }
 
 // content is what a file is read through.
@@ -113,7 +114,7 @@ func (t *Tree) Open(client netip.Addr, name string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.MAC, f.Profile = v.machine.MAC, v.decision.Profile
+	f.MAC, f.Profile, f.TFTP = v.machine.MAC, v.decision.Profile, v.decision.Boot.TFTP
 	return f, nil
 }
 

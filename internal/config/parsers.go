@@ -6,10 +6,12 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"netbootd/bootmenu"
+	"netbootd/tftp"
 )
 
 // The functions of this file turn one string into a value. Their errors follow
@@ -101,6 +103,15 @@ func parseNetwork(s string) (netip.Prefix, error) {
 		return p, v4
 	}
 	return p, fmt.Errorf("%s is not a network such as \"198.18.0.0/24\" or \"2001:db8::/64\"", quote(s))
+}
+
+// parseOption takes the name of an option of TFTP.
+func parseOption(s string) (string, error) {
+	names := tftp.OptionNames()
+	if !slices.Contains(names, s) {
+		return "", fmt.Errorf("%s is unknown, want %s", quote(s), either(names))
+	}
+	return s, nil
 }
 
 // parseListen takes "host:port" and ":port"; the host must be an address, for a

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"netbootd/tftp"
@@ -53,13 +52,17 @@ type DHCP struct {
 
 // TFTP is the settings of [tftp].
 type TFTP struct {
-	Listen                string        // "192.0.2.1:69", or ":69" for all addresses; port 0 takes a free one
-	Always                bool          // listen even when no profile is started
-	Limits                tftp.Limits   // both are set
-	MaxTransfers          int           // at once, at least 1
-	MaxTransfersPerClient int           // at once for one client address, at least 1
-	Drain                 time.Duration // how long running transfers may go on at a stop, 0 to 1 hour
-	Write                 *Write        // whether clients may write files; nil: they may not
+	Listen                string         // "192.0.2.1:69", or ":69" for all addresses; port 0 takes a free one
+	Always                bool           // listen even when no profile is started
+	Allow                 []netip.Prefix // networks whose clients are served; empty: all
+	Limits                tftp.Limits    // both numbers are set
+	MaxTransfers          int            // at once, at least 1
+	MaxTransfersPerClient int            // at once for one client address, at least 1
+	MaxIdle               time.Duration  // of a transfer without progress, 1 s to 1 hour
+	MaxDuration           time.Duration  // of a transfer in all, 1 minute to 7 days
+	CacheBytes            int64          // of memory for what was read of files, at least 1 MiB
+	Drain                 time.Duration  // how long running transfers may go on at a stop, 0 to 1 hour
+	Write                 *Write         // whether clients may write files; nil: they may not
 }
 
 // Write is the settings of [tftp.write].
@@ -95,6 +98,9 @@ func DefaultService() Service {
 			Limits:                tftp.Limits{Blksize: tftp.MaxBlksize, Windowsize: defaultMaxWindowsize},
 			MaxTransfers:          tftp.DefaultMaxTransfers,
 			MaxTransfersPerClient: tftp.DefaultMaxPerClient,
+			MaxIdle:               tftp.DefaultMaxIdle,
+			MaxDuration:           tftp.DefaultMaxDuration,
+			CacheBytes:            tftp.DefaultCacheBytes,
 			Drain:                 10 * time.Second,
 		},
 		Metrics: Metrics{Listen: "127.0.0.1:9469"},
@@ -162,7 +168,7 @@ func (d *document) checkWrite(root *node, w Write, images string) bool {
 // liesIn tells whether a directory is another one or below it.
 func liesIn(dir, other string) bool {
 	below, err := filepath.Rel(other, dir)
-	return err == nil && below != ".." && !strings.HasPrefix(below, "../")
+	return err == nil && filepath.IsLocal(below)
 }
 
 // checkDirs reports directories below images, because everything there is served

@@ -57,6 +57,16 @@ func TestParseService(t *testing.T) {
 		{"images without state below it", "images = \"/srv/boot\"\nstate = \"/srv/boot-state\"", func(s *Service) {
 			s.Images, s.State = "/srv/boot", "/srv/boot-state"
 		}},
+		{"limits of TFTP", `[tftp]
+allow = ["198.18.0.0/24", "2001:db8::/64"]
+refuse_options = ["windowsize", "tsize"]
+max_idle = "1s"
+max_duration = "168h"
+cache_bytes = 1_048_576`, func(s *Service) {
+			s.TFTP.Allow = []netip.Prefix{netip.MustParsePrefix("198.18.0.0/24"), netip.MustParsePrefix("2001:db8::/64")}
+			s.TFTP.Limits.RefuseOptions = []string{"windowsize", "tsize"}
+			s.TFTP.MaxIdle, s.TFTP.MaxDuration, s.TFTP.CacheBytes = time.Second, 168*time.Hour, 1<<20
+		}},
 		{"drain off", "[tftp]\ndrain = \"0s\"", func(s *Service) { s.TFTP.Drain = 0 }},
 	}
 	for _, c := range cases {

@@ -49,7 +49,7 @@ type Daemon struct {
 // offering, lets transfers end within the drain time, and returns nil. It returns
 // an error if it could not start, as a [*StartError] where there is something to
 // do about it, or if something that it needs broke down. When force is closed the
-// drain is cut short.
+// drain is cut short. It is made for Linux; other systems only build it.
 func Run(ctx context.Context, force <-chan struct{}, o Options) error {
 	d, err := newDaemon(o)
 	if err != nil {
@@ -107,9 +107,13 @@ func (d *Daemon) tftpOptions() tftp.Options {
 		Listen:       s.Listen,
 		Opener:       opener{d.tree},
 		Report:       func(t tftp.Transfer) { d.metrics.TFTP(t); d.log.TFTP(t) },
+		Allow:        s.Allow,
 		Limits:       s.Limits,
 		MaxTransfers: s.MaxTransfers,
 		MaxPerClient: s.MaxPerClient,
+		MaxIdle:      s.MaxIdle,
+		MaxDuration:  s.MaxDuration,
+		CacheBytes:   s.CacheBytes,
 		Node:         d.opts.Node,
 	}
 	if d.inbox != nil {
