@@ -94,6 +94,26 @@ func TestPortUsedAgain(t *testing.T) {
 	}
 }
 
+// A late ACK of a transfer that was delivered gets no ERROR: its client may have
+// asked again from the same port, and would take that for the answer.
+func TestLateACKOfDeliveredTransfer(t *testing.T) {
+	t.Parallel()
+	s := listener(tftp.Listen).start(t, tftp.Options{Opener: tftptest.Files{"a": tftptest.Bytes(10), "long": tftptest.Bytes(5000)}})
+	other := s.peer(t) // with a transfer that runs, so that strangers at this address are answered
+	begin(other, "long")
+	other.ExpectBlock(1)
+	p, stranger := s.peer(t), s.peer(t)
+	begin(p, "a")
+	p.ExpectBlock(1)
+	p.Ack(1)
+	s.report(t)
+	p.Ack(1)
+	stranger.SendTo(p.TID(), tftp.Packet{Op: tftp.OpACK, Block: 1}.Append(nil))
+	stranger.ExpectError(tftp.ErrUnknownTID) // by now the late ACK has been read as well
+	p.Ask("a", patient)
+	p.Expect(tftp.OpOACK)
+}
+
 func TestThousandsOfTransfersAtOnce(t *testing.T) {
 	t.Parallel()
 	const clients = 2000
