@@ -277,6 +277,23 @@ func (p *transferProbe) ack(b BlockNumber) {
 	}
 }
 
+// request is another RRQ from the client's port.
+func (p *transferProbe) request(same bool) {
+	switch p.x.repeated(same, p.now) {
+	case duplicate:
+		p.step(false, func(x *transfer) output { return x.resendFirst(p.now) })
+		if !p.o.oack && p.o.data != (blocks{1, 2}) {
+			p.t.Fatalf("a repeated RRQ is answered with %+v", p.o)
+		}
+	case replacement:
+		p.step(false, (*transfer).replaced)
+		if p.o.fault != (wireError{}) {
+			p.t.Fatalf("a client that has begun anew is sent %+v", p.o.fault)
+		}
+	case straggler:
+	}
+}
+
 func (p *transferProbe) tick(now time.Duration) {
 	p.now = max(p.now, now)
 	p.step(true, func(x *transfer) output { return x.tick(p.now) })
@@ -309,7 +326,7 @@ func FuzzTransfer(f *testing.F) {
 			case 2: // within the window, or shortly before it
 				p.ack(blockNumber(p.x.high - int64(number%64)))
 			case 3:
-				p.step(false, func(x *transfer) output { return x.resendFirst(p.now) })
+				p.request(number%4 > 0)
 			case 4:
 				p.tick(p.o.deadline)
 			case 5:
