@@ -2,9 +2,10 @@ package daemon
 
 import (
 	"context"
-	"io"
+	"errors"
 	"log/slog"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -40,7 +41,9 @@ const (
 // A soak is one server and its clients.
 type soak struct {
 	t       *testing.T
+	engine  *tftp.Server
 	server  netip.AddrPort
+	stop    func() // ends the server and gives back what it has
 	files   []*soakFile
 	written string // where clients write to
 
@@ -105,48 +108,20 @@ func TestSoak(t *testing.T) {
 		if length, err = time.ParseDuration(text); err != nil {
 			t.Fatalf("SOAKTIME: %v", err)
 		}
-		actions = 1 << 30
+		actions = math.MaxInt
 	}
-	f := newFixture(t)
-	f.opts.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
-	s := &soak{t: t, written: filepath.Join(f.dir, "written"), changed: make(chan struct{}, 1), counts: make(map[string]int)}
-	f.opts.Settings.TFTP.Write = &WriteSettings{
-		Inbox: images.InboxOptions{Dir: s.written, Quota: 1 << 30, Overwrite: true},
-		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-	}
-	if conn, err := net.ListenUDP("udp4", nil); err != nil || conn.Close() != nil { // the first one brings what Go polls with
+	// The first socket brings what Go polls with.
+	if conn, err := net.ListenUDP("udp4", nil); err != nil || conn.Close() != nil {
 		t.Fatal(err)
 	}
 	others := goleak.IgnoreCurrent()
 	without := takeStock(t, others)
-	d, err := newDaemon(f.opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.makeFiles(f.opts.Settings.Images)
-	o := d.tftpOptions()
-	o.Opener, o.CacheBytes = soakOpener{o.Opener, s.wake}, soakCache
-	report := o.Report
-	o.Report = func(x tftp.Transfer) {
-		report(x)
-		s.count("reported " + string(x.Direction) + " " + string(x.Result))
-		s.wake()
-	}
-	server, err := tftp.Listen(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.server = server.Addrs()[0]
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(context.Background()) }()
 
-	if _, err := fetch(t, s.server, "stays"); err != nil { // all that serve are there now
-		t.Fatal(err)
-	}
+	s := startSoak(t)
 	serving := goleak.IgnoreCurrent()
-	s.play(server, min(length, 10*time.Second)/3, actions/3, 1) // fills caches and pools
+	s.play(min(length, 10*time.Second)/3, actions/3, 1) // fills caches and pools
 	before := takeStock(t, serving)
-	s.play(server, length, actions, 2)
+	s.play(length, actions, 2)
 	after := takeStock(t, serving)
 	t.Logf("before: %+v", before)
 	t.Logf("after:  %+v", after)
@@ -158,17 +133,53 @@ func TestSoak(t *testing.T) {
 		t.Errorf("memory has grown from %+v to %+v", before, after)
 	}
 
-	if err := server.Shutdown(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := <-served; err != nil {
-		t.Error(err)
-	}
-	d.close()
+	s.stop()
 	if now := takeStock(t, others); now.descriptors != without.descriptors || now.goroutines != without.goroutines {
 		t.Errorf("without the server there are %+v, want %+v as before", now, without)
 	}
 	s.judge()
+}
+
+// startSoak starts the server that a daemon would, and returns when all that
+// serve are there.
+func startSoak(t *testing.T) *soak {
+	t.Helper()
+	f := newFixture(t)
+	f.opts.Logger = slog.New(slog.DiscardHandler)
+	s := &soak{t: t, written: filepath.Join(f.dir, "written"), changed: make(chan struct{}, 1), counts: make(map[string]int)}
+	f.opts.Settings.TFTP.Write = &WriteSettings{
+		Inbox: images.InboxOptions{Dir: s.written, Quota: 1 << 30, Overwrite: true},
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	}
+	d, err := newDaemon(f.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.makeFiles(f.opts.Settings.Images)
+	o := d.tftpOptions()
+	report := o.Report
+	o.Opener, o.CacheBytes = soakOpener{o.Opener, s.wake}, soakCache
+	o.Report = func(x tftp.Transfer) {
+		report(x)
+		s.count("reported " + string(x.Direction) + " " + string(x.Result))
+		s.wake()
+	}
+	if s.engine, err = tftp.Listen(o); err != nil {
+		t.Fatal(err)
+	}
+	s.server = s.engine.Addrs()[0]
+	served := make(chan error, 1)
+	go func() { served <- s.engine.Serve(context.Background()) }()
+	s.stop = func() {
+		if err := errors.Join(s.engine.Shutdown(t.Context()), <-served); err != nil {
+			t.Error(err)
+		}
+		d.close()
+	}
+	if _, err := fetch(t, s.server, "stays"); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // makeFiles makes one file for each way to change, large and small, those that
@@ -202,7 +213,7 @@ func (s *soak) makeFiles(dir string) {
 
 // play lets all clients do n things, or as many as they can within a time, and
 // waits until the server has nothing left of them.
-func (s *soak) play(server *tftp.Server, length time.Duration, n int, seed uint64) {
+func (s *soak) play(length time.Duration, n int, seed uint64) {
 	before := descriptors(s.t)
 	var endRound context.CancelFunc
 	s.round, endRound = context.WithCancel(s.t.Context())
@@ -219,11 +230,11 @@ func (s *soak) play(server *tftp.Server, length time.Duration, n int, seed uint6
 	s.silent.Wait()
 	drain, cancelDrain := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancelDrain()
-	for server.Stats().Active > 0 || descriptors(s.t) > before {
+	for s.engine.Stats().Active > 0 || descriptors(s.t) > before {
 		select {
 		case <-s.changed:
 		case <-drain.Done():
-			s.t.Fatalf("the server does not come to rest: %+v, %+v", server.Stats(), server.Transfers())
+			s.t.Fatalf("the server does not come to rest: %+v, %+v", s.engine.Stats(), s.engine.Transfers())
 		}
 	}
 }

@@ -203,8 +203,8 @@ func (c *soakClient) fetchAgain(ctx context.Context) error {
 	for range 4 {
 		v := c.newVisit()
 		v.client.Conn, v.client.Past = conn, past
-		got, _, err := c.pay(ctx, v)
-		if err != nil {
+		got, fair, err := c.pay(ctx, v)
+		if err != nil || fair != nil {
 			return err
 		}
 		past = got.From

@@ -133,7 +133,7 @@ func (f *soakFile) check(got []byte, s span, mode tftp.Mode, whole bool) error {
 // mayFail tells whether an ERROR is a fair end of a transfer.
 func (f *soakFile) mayFail(e *tftp.RemoteError, s span) bool {
 	switch e.Text {
-	case "file changed":
+	case "file changed", "unknown transfer ID": // the second if the first was lost in a full queue
 		return f.how.inPlace() && f.newest.Load() > s.from
 	case "file not found":
 		return f.absent(s.from) || f.absent(s.to)
