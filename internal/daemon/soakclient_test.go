@@ -27,12 +27,15 @@ type soakClient struct {
 	port   uint16 // used last
 }
 
-// soakActions are what a client may do next, with how often of 100.
-var soakActions = []struct {
+// A soakAction is something that a client may do next.
+type soakAction struct {
 	name  string
-	share int
+	share int // how often of 100
 	do    func(*soakClient, context.Context) error
-}{
+}
+
+// soakActions are all there are. The shares add up to 100.
+var soakActions = []soakAction{
 	{"fetch", 25, (*soakClient).fetch},
 	{"fetch with loss", 8, (*soakClient).fetchWithLoss},
 	{"fetch from the same port again", 8, (*soakClient).fetchAgain},
@@ -52,18 +55,23 @@ var soakActions = []struct {
 // play does n things, or fewer if ctx ends.
 func (c *soakClient) play(ctx context.Context, n int) {
 	for ; n > 0 && ctx.Err() == nil; n-- {
-		at := c.dice.IntN(100)
-		for _, a := range soakActions {
-			if at -= a.share; at < 0 {
-				c.count(a.name)
-				if err := a.do(c, c.t.Context()); err != nil {
-					c.t.Errorf("client %d, %s: %v", c.number, a.name, err)
-					return
-				}
-				break
-			}
+		a := pick(c.dice.IntN(100))
+		c.count(a.name)
+		if err := a.do(c, c.t.Context()); err != nil {
+			c.t.Errorf("client %d, %s: %v", c.number, a.name, err)
+			return
 		}
 	}
+}
+
+// pick is the action that a number from 0 to 99 stands for.
+func pick(at int) soakAction {
+	for _, a := range soakActions {
+		if at -= a.share; at < 0 {
+			return a
+		}
+	}
+	panic("the shares do not add up to 100")
 }
 
 // address is one of the client's own; strangers have others.
@@ -130,8 +138,9 @@ func (c *soakClient) newVisit() visit {
 	return v
 }
 
-// pay makes a visit and judges what came of it. fetched.Data is whole if err is
-// nil; err is otherwise one that is fair: errLeft, or a *tftp.RemoteError.
+// pay makes a visit and judges what came of it. unfair is what is wrong with it.
+// fair is why the client has not the whole file where that is as it should be:
+// errLeft, or a *tftp.RemoteError.
 func (c *soakClient) pay(ctx context.Context, v visit) (fetched tftptest.Fetched, fair, unfair error) {
 	if v.client.Conn == nil {
 		conn, err := c.socket(c.address(false))
@@ -381,6 +390,9 @@ func (c *soakClient) fallSilent(ctx context.Context) error {
 // waitInSilence reads what a silent client is sent, until the server gives up. At
 // the end of the round it hangs up itself.
 func (c *soakClient) waitInSilence(conn *net.UDPConn, tid netip.AddrPort) {
+	if err := conn.SetReadDeadline(time.Time{}); err != nil { // it still has that of the fetch
+		c.t.Error(err)
+	}
 	stop := context.AfterFunc(c.round, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }) // long ago
 	defer stop()
 	for b := make([]byte, 1<<16); ; {
