@@ -159,6 +159,7 @@ func startSoak(t *testing.T) *soak {
 	o := d.tftpOptions()
 	report := o.Report
 	o.Opener, o.CacheBytes = soakOpener{o.Opener, s.wake}, soakCache
+	o.MaxPerClient = 20 // so that those who fall silent are soon too many
 	o.Report = func(x tftp.Transfer) {
 		report(x)
 		s.count("reported " + string(x.Direction) + " " + string(x.Result))
