@@ -247,16 +247,16 @@ func TestReceptionSendsNoMoreThanThreeFirstAnswers(t *testing.T) {
 // A receptionProbe feeds a reception with anything, and looks after each step at
 // what must hold whatever comes.
 type receptionProbe struct {
-	t           *testing.T
-	x           reception
-	o           intake
-	now         time.Duration
-	file        []byte
-	stored      []byte
-	commits     int
-	firstSends  int  // of the first answer, by the machine's own timer
-	complained  bool // of a gap behind the last block in order
-	blocksTotal int64
+	t          *testing.T
+	x          reception
+	o          intake
+	now        time.Duration
+	file       []byte
+	last       int64 // block of the file
+	stored     []byte
+	commits    int
+	firstSends int  // of the first answer, by the machine's own timer
+	complained bool // of a gap behind the last block in order
 }
 
 // block is DATA as an honest client sends it.
@@ -267,7 +267,7 @@ func (p *receptionProbe) block(n int64) Packet {
 
 // data delivers a block of the file, if there is one of that number.
 func (p *receptionProbe) data(n int64) {
-	if n < 1 || n > p.blocksTotal || p.o.ended {
+	if n < 1 || n > p.last || p.o.ended {
 		return
 	}
 	next := p.x.have+1 == n
@@ -341,7 +341,7 @@ func FuzzReception(f *testing.F) {
 			agreed = withOptions(max(Blksize(blksize), MinBlksize), max(Windowsize(windowsize), 1))
 			agreed.timeout = time.Duration(timeout) * time.Second
 		}
-		p := &receptionProbe{t: t, file: pattern(int(size)), firstSends: 1, blocksTotal: int64(size)/int64(agreed.blksize) + 1}
+		p := &receptionProbe{t: t, file: simFile(int(size)), last: int64(size)/int64(agreed.blksize) + 1, firstSends: 1}
 		p.x, p.o = newReception(agreed, 0)
 		for ; len(script) >= 3 && !p.o.ended; script = script[3:] {
 			number := int64(binary.BigEndian.Uint16(script[1:]))
