@@ -75,9 +75,7 @@ func TestPlainBootFileReachesOneMachine(t *testing.T) {
 			profile := fmt.Sprintf("boot_file = %q\n[match]\nmac = [%q]\n", tc.file, mac)
 			ctx, s := newBootServer(t, lab.Dnsmasq, map[string]string{"board": profile})
 			boards := filepath.Join(s.images, "boards")
-			if err := os.Mkdir(boards, 0o755); err != nil {
-				t.Fatal(err)
-			}
+			makeDir(t, boards)
 			writeFile(t, filepath.Join(boards, "hello.ipxe"), "#!ipxe\necho the plain boot file runs\nshell\n")
 			copyFile(t, "/usr/lib/ipxe/snponly.efi", filepath.Join(boards, "hello.efi"))
 			s.start(ctx, t)
@@ -162,6 +160,13 @@ func debianInstaller(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+func makeDir(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func copyFile(t *testing.T, from, to string) {
