@@ -162,9 +162,10 @@ func (w *worker) stranger(t *turn, s *socket, from endpoint, b []byte) {
 	if from.port == 0 || len(b) < headerLen || Opcode(binary.BigEndian.Uint16(b)) == OpERROR {
 		return
 	}
-	if last := w.trace(from); last.delivered && last.sock == s {
-		// A late ACK. Its client may have asked for the next file from this port,
-		// and would take an ERROR for the answer.
+	if w.trace(from).delivered {
+		// A late ACK, of this transfer or of one before it. Its client may have
+		// asked for the next file from the same port, and would take an ERROR for
+		// the answer.
 		return
 	}
 	r, ok := w.loop.gate.routeTo(from.ip())
