@@ -247,7 +247,7 @@ func (s *soak) judge(long bool) {
 		s.t.Logf("%7d %s", s.counts[what], what)
 	}
 	want := []string{
-		"whole files", "file changed", "file not found",
+		"whole files", `the other end sent ERROR 2 "file changed"`, `the other end sent ERROR 1 "file not found"`,
 		"reported read delivered", "reported read probe", "reported read aborted", "reported read failed",
 		"reported read refused", "reported read not_found", "reported write delivered", "reported write aborted",
 	}

@@ -136,7 +136,7 @@ func (c *soakClient) newVisit() visit {
 
 // pay makes a visit and judges what came of it. unfair is what is wrong with it.
 // fair is why the client has not the whole file where that is as it should be:
-// errLeft, or a *tftp.RemoteError.
+// errLeft, an ERROR, or one that was lost.
 func (c *soakClient) pay(ctx context.Context, v visit) (fetched tftptest.Fetched, fair, unfair error) {
 	if v.client.Conn == nil {
 		conn, err := c.socket(c.address(false))
@@ -170,13 +170,12 @@ func (c *soakClient) pay(ctx context.Context, v visit) (fetched tftptest.Fetched
 	if wrong := v.file.check(fetched.Data, s, mode, err == nil); wrong != nil {
 		return fetched, err, errors.Join(wrong, err)
 	}
-	remote, isRemote := errors.AsType[*tftp.RemoteError](err)
 	switch {
 	case err == nil:
 		c.count("whole files")
 	case errors.Is(err, errLeft):
-	case isRemote && v.file.mayFail(remote, s):
-		c.count(remote.Text)
+	case v.file.mayFail(err, s):
+		c.count(err.Error())
 	default:
 		return fetched, nil, fmt.Errorf("%s, %v: %w", v.file.name, v.client.Options, err)
 	}

@@ -68,6 +68,9 @@ func Ask(blksize tftp.Blksize, windowsize tftp.Windowsize, timeoutSeconds int) [
 	return options
 }
 
+// ErrNoAnswer is a server that keeps silent.
+var ErrNoAnswer = errors.New("the server does not answer")
+
 // Fetch reads one file. If the server sends an ERROR the error is a
 // *[tftp.RemoteError]. It blocks until the transfer has ended or ctx has.
 func (c Client) Fetch(ctx context.Context, name string) (Fetched, error) {
@@ -197,7 +200,7 @@ func (f *fetch) receive() (tftp.Packet, error) {
 			return p, nil
 		}
 	}
-	return tftp.Packet{}, errors.New("the server does not answer")
+	return tftp.Packet{}, ErrNoAnswer
 }
 
 func (f *fetch) isLost(p tftp.Packet) bool {
