@@ -13,6 +13,7 @@ GO       ?= go
 FIRMWARE ?= bios
 PREFIX   ?= /usr/local
 FUZZTIME ?= 30s
+SOAKTIME ?= 10m
 
 # The virtual network needs root; everything is built as the user who calls.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -75,6 +76,10 @@ fuzz: ## run each fuzz target for FUZZTIME
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
+
+.PHONY: soak
+soak: ## let clients of all kinds at the TFTP server for SOAKTIME (10m) while its files change
+	SOAKTIME=$(SOAKTIME) $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./internal/daemon
 
 .PHONY: bench
 bench: build ## measure netbootd beside other TFTP servers (needs root; BENCH_FLAGS, BENCH_WRITE=1)

@@ -94,6 +94,31 @@ func TestPortUsedAgain(t *testing.T) {
 	}
 }
 
+// A late ACK of a transfer that was delivered gets no ERROR: its client may have
+// asked again from the same port, and would take that for the answer.
+func TestLateACKOfDeliveredTransfer(t *testing.T) {
+	t.Parallel()
+	s := listener(tftp.Listen).start(t, tftp.Options{Opener: tftptest.Files{"a": tftptest.Bytes(10), "long": tftptest.Bytes(5000)}})
+	other := s.peer(t) // with a transfer that runs, so that strangers at this address are answered
+	begin(other, "long")
+	other.ExpectBlock(1)
+	p, stranger := s.peer(t), s.peer(t)
+	late := tftp.Packet{Op: tftp.OpACK, Block: 1}.Append(nil)
+	var first netip.AddrPort
+	for range 3 {
+		begin(p, "a")
+		p.ExpectBlock(1)
+		p.Ack(1)
+		s.report(t)
+		if !first.IsValid() {
+			first = p.TID()
+		}
+		p.SendTo(first, late) // of the transfer just ended, then of one before it
+		stranger.SendTo(first, late)
+		stranger.ExpectError(tftp.ErrUnknownTID) // by now the late ACK has been read as well
+	}
+}
+
 func TestThousandsOfTransfersAtOnce(t *testing.T) {
 	t.Parallel()
 	const clients = 2000

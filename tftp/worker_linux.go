@@ -32,11 +32,17 @@ type worker struct {
 	mu          sync.Mutex // guards what follows
 	flows       map[endpoint]*flow
 	wheel       wheel
-	armed       time.Duration        // when timer goes off; 0 if it does not
-	dally       queue                // flows that have sent their last block, the oldest first
-	ended       map[endpoint]*socket // where transfers that have ended were answered from
-	endedBefore map[endpoint]*socket // the same of an earlier time
-	rotated     time.Duration        // when ended last became endedBefore
+	armed       time.Duration      // when timer goes off; 0 if it does not
+	dally       queue              // flows that have sent their last block, the oldest first
+	ended       map[endpoint]trace // of transfers that have ended
+	endedBefore map[endpoint]trace // the same of an earlier time
+	rotated     time.Duration      // when ended last became endedBefore
+}
+
+// A trace is what is remembered of the last transfer of a client's port.
+type trace struct {
+	sock      *socket // it was answered from
+	delivered bool
 }
 
 // A queue is a list of flows in order of arrival, linked by their dally hooks.
@@ -152,6 +158,12 @@ func (w *worker) stranger(t *turn, s *socket, from endpoint, b []byte) {
 	if from.port == 0 || len(b) < headerLen || Opcode(binary.BigEndian.Uint16(b)) == OpERROR {
 		return
 	}
+	if w.trace(from).delivered {
+		// A late ACK, of this transfer or of one before it. Its client may have
+		// asked for the next file from the same port, and would take an ERROR for
+		// the answer.
+		return
+	}
 	r, ok := w.loop.gate.routeTo(from.ip())
 	if !ok || r.sock.v6 != s.v6 {
 		return
@@ -162,16 +174,21 @@ func (w *worker) stranger(t *turn, s *socket, from endpoint, b []byte) {
 
 // socketFor picks the port to answer a client from.
 func (w *worker) socketFor(to endpoint, v6 bool) *socket {
-	last := w.ended[to]
-	if last == nil {
-		last = w.endedBefore[to]
-	}
+	last := w.trace(to).sock
 	for _, s := range w.sockets[v6] {
 		if s != last {
 			return s
 		}
 	}
 	return last
+}
+
+// trace is what is left of the last transfer of a client's port, if anything.
+func (w *worker) trace(of endpoint) trace {
+	if last, ok := w.ended[of]; ok {
+		return last
+	}
+	return w.endedBefore[of]
 }
 
 // rotate forgets clients' ports whose transfer ended long ago.
@@ -265,9 +282,9 @@ func (w *worker) end(t *turn, f *flow, o output) {
 	}
 	w.rotate(t.now)
 	if w.ended == nil {
-		w.ended = make(map[endpoint]*socket)
+		w.ended = make(map[endpoint]trace)
 	}
-	w.ended[f.to] = f.sock
+	w.ended[f.to] = trace{sock: f.sock, delivered: o.result == Delivered}
 	w.loop.gate.leave(f)
 	if f.file != nil {
 		t.idle = append(t.idle, f.file)

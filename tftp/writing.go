@@ -42,6 +42,7 @@ type writing struct {
 	began   time.Time
 	bytes   atomic.Int64
 	begun   atomic.Bool // DATA has come
+	stored  atomic.Bool // the file is in place: it only stays for a last ACK that was lost
 
 	cancel context.CancelCauseFunc // ends it; the cause says why
 	conn   *net.UDPConn
@@ -70,7 +71,8 @@ func (w *writes) request(ctx context.Context, r Request, t Transfer, d datagram,
 	case old != nil && old.digest == one.digest && !old.begun.Load():
 		old.repeat()
 		return wireError{}, nil
-	case len(w.current) >= w.options.MaxTransfers, old == nil && w.ofClient(t.Client.Addr()) >= w.options.MaxPerClient:
+	case len(w.current) >= w.options.MaxTransfers && !w.evict(netip.Addr{}),
+		old == nil && w.ofClient(t.Client.Addr()) >= w.options.MaxPerClient && !w.evict(t.Client.Addr()):
 		return wireBusy, errBusy
 	case old != nil:
 		old.cancel(errReplaced)
@@ -89,6 +91,19 @@ func (w *writes) ofClient(addr netip.Addr) (n int) {
 		}
 	}
 	return n
+}
+
+// evict ends a transfer whose file is in place, one of addr unless that is the zero
+// Addr, and tells whether there was one. The caller holds w.mu.
+func (w *writes) evict(addr netip.Addr) bool {
+	for client, one := range w.current {
+		if one.stored.Load() && (!addr.IsValid() || client.Addr() == addr) {
+			one.cancel(errReplaced)
+			delete(w.current, client)
+			return true
+		}
+	}
+	return false
 }
 
 // stopListening takes no more requests.
@@ -225,7 +240,9 @@ func (x *writing) commit() error {
 		}
 	}
 	x.settled = true
-	return x.deposit.Commit()
+	err := x.deposit.Commit()
+	x.stored.Store(err == nil)
+	return err
 }
 
 // refused ends the transfer because the depot does not take more.

@@ -80,6 +80,7 @@ type measurement struct {
 	load.Result
 	cpu    time.Duration // of the server
 	memory int64         // bytes that open transfers have added, if they were held
+	peak   int64         // bytes that the server held at most, if they were not
 	open   int           // how many those were
 	why    string        // nothing could be measured; empty if it could
 }
@@ -145,7 +146,8 @@ func (b *bench) measure(ctx context.Context, s scenario, one server, round int) 
 	if p.isGone() {
 		return measurement{Result: *r, why: fmt.Sprintf("the server died, %d clients failed", r.Failed())}, nil
 	}
-	return measurement{Result: *r, cpu: after - before}, err
+	peak, peakErr := p.peak()
+	return measurement{Result: *r, cpu: after - before, peak: peak}, errors.Join(err, peakErr)
 }
 
 // run plays a job where the servers are.

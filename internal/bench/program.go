@@ -104,6 +104,23 @@ func (p *program) end() error {
 // memory is how much of the machine's memory the server's processes hold, in
 // bytes: what several of them share counts once (Pss).
 func (p *program) memory() (int64, error) {
+	return p.sum(func(proc procfs.Proc) (uint64, error) {
+		rollup, err := proc.ProcSMapsRollup()
+		return rollup.Pss, err
+	})
+}
+
+// peak is how much the server's processes have held at most, in bytes, each for
+// itself (VmHWM). Those that have ended do not count.
+func (p *program) peak() (int64, error) {
+	return p.sum(func(proc procfs.Proc) (uint64, error) {
+		status, err := proc.NewStatus()
+		return status.VmHWM, err
+	})
+}
+
+// sum adds up what each of the server's processes has.
+func (p *program) sum(of func(procfs.Proc) (uint64, error)) (int64, error) {
 	pids, err := p.pids()
 	if err != nil {
 		return 0, err
@@ -114,11 +131,9 @@ func (p *program) memory() (int64, error) {
 		if err != nil {
 			continue // it has ended meanwhile
 		}
-		rollup, err := proc.ProcSMapsRollup()
-		if err != nil {
-			continue
+		if n, err := of(proc); err == nil {
+			sum += int64(n)
 		}
-		sum += int64(rollup.Pss)
 	}
 	return sum, nil
 }

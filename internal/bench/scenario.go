@@ -25,6 +25,7 @@ const (
 	cpu                  // processor time of the server for each byte
 	p99                  // time that 99 of 100 clients did not exceed
 	memory               // bytes for each open transfer
+	peak                 // bytes that the server held at most
 	failed               // clients that did not get the whole file
 )
 
@@ -79,7 +80,7 @@ func scenarios(quick bool) []scenario {
 		{name: "many-rtt", title: "200 clients, 1 MB, lockstep, round trip of 5 ms", job: with(many, func(j *load.Job) { j.RTT = 5 * time.Millisecond }),
 			bars: []bar{{rate, bestPeer, 1.05}}},
 		{name: "crowd", title: "10,000 clients in 10 s, 64 KiB", job: with(crowd, func(j *load.Job) { j.Over = 10 * time.Second }),
-			bars: []bar{{failed, nobody, 0}, {p99, dnsmasq, 0.2}}},
+			bars: []bar{{failed, nobody, 0}, {p99, dnsmasq, 0.2}, {peak, nobody, 150_000_000}}},
 		{name: "loss1", title: "200 clients, 64 KiB, 1 % loss each way", job: with(lossy, func(j *load.Job) { j.Loss = 0.01 }),
 			bars: []bar{{failed, nobody, 0}, {p99, bestPeer, 0.1}}},
 		{name: "loss5", title: "200 clients, 64 KiB, 5 % loss each way", job: with(lossy, func(j *load.Job) { j.Loss = 0.05 }),

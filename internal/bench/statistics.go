@@ -27,6 +27,8 @@ func (k metric) of(m measurement) (x float64, ok bool) {
 		return m.Rate(), true
 	case k == cpu:
 		return m.cpu.Seconds() / float64(m.Bytes), true
+	case k == peak:
+		return float64(m.peak), m.peak > 0
 	case k == p99:
 		return m.Percentile(0.99).Seconds(), len(m.Times) > 0
 	}

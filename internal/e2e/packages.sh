@@ -17,6 +17,8 @@ compiler="gcc libc6-dev"
 common="qemu-system-x86 seabios ipxe ipxe-qemu ovmf dnsmasq-base iproute2 debian-installer-12-netboot-amd64"
 # atftp looks the port up by name, in a file that netbase brings.
 clients="tftp-hpa atftp netbase curl busybox-static"
+# Loaders that ask by TFTP themselves.
+loaders="pxelinux syslinux-common grub-common grub-efi-amd64-bin"
 # An arm64 board and its U-Boot.
 board="qemu-system-arm u-boot-qemu"
 # The libraries are those of the unpacked servers.
@@ -99,7 +101,7 @@ demo)
 	;;
 e2e)
 	# shellcheck disable=SC2086
-	install_missing $go $common $clients $board
+	install_missing $go $common $clients $loaders $board
 	unpack prometheus usr/bin/promtool
 	;;
 bench)
