@@ -24,6 +24,10 @@ type bench struct {
 	progress io.Writer
 }
 
+// settleTime is after how long the files count as ones that nobody writes any more,
+// as those of a boot server are.
+const settleTime = 3 * time.Second
+
 // newBench makes the network and the files that the scenarios ask for.
 func newBench(ctx context.Context, o options, list []scenario, progress io.Writer) (*bench, error) {
 	// /run is a file system in memory, and the lab's own. Unlike the directory
@@ -47,6 +51,12 @@ func newBench(ctx context.Context, o options, list []scenario, progress io.Write
 		if err := b.writeFile(filepath.Join(dir, "files"), s.job.Size); err != nil {
 			return nil, err
 		}
+	}
+	// Some servers do not trust a file that may still be being written.
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(settleTime):
 	}
 	if err := mountCgroups(); err != nil {
 		return nil, err
