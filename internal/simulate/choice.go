@@ -21,6 +21,9 @@ func (c player) decide(offers []*Offer) (p plan, warnings []string) {
 			hint("switch one of them off, or let each answer machines of its own only")
 		return p, nil
 	}
+	if len(p.visits) > 0 && p.visits[0].item != nil && !p.boot.Discovery.TimesOut {
+		warnings = append(warnings, fmt.Sprintf("the PXE menu of %s waits until somebody chooses; its first item is played", p.boot.Sender()))
+	}
 	for _, o := range offers {
 		if o.Sender() != p.boot.Sender() && (o.isPXE() || o.isHTTP()) {
 			warnings = append(warnings, fmt.Sprintf("%s is a second boot server on this wire, %s; %s follows %s", o.Sender(), tells(o), c.Name, p.boot.Sender()))

@@ -160,6 +160,21 @@ func TestASecondProxyIsWarnedOf(t *testing.T) {
 	}
 }
 
+func TestAMenuThatWaitsIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	timed := menu
+	timed.TimesOut = true
+	for _, client := range []string{"bios", "uefi-x64", "ipxe"} {
+		_, warnings := playing(t, client).decide([]*Offer{lease, offer(proxy, pxe, option43(menu))})
+		if diff := cmp.Diff([]string{"the PXE menu of 198.18.0.2 waits until somebody chooses; its first item is played"}, warnings); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", client, diff)
+		}
+		if _, warnings := playing(t, client).decide([]*Offer{lease, offer(proxy, pxe, option43(timed))}); len(warnings) > 0 {
+			t.Errorf("%s: %q", client, warnings)
+		}
+	}
+}
+
 func TestClientsReadABootServersAnswer(t *testing.T) {
 	t.Parallel()
 	ack := func(server netip.Addr, change ...func(*Offer)) *Offer {

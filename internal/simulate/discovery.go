@@ -31,9 +31,10 @@ const (
 type Discovery struct {
 	Control   byte         `json:"control"` // bits of tag 6
 	Multicast netip.Addr   `json:"multicast,omitzero"`
-	Servers   []BootServer `json:"servers,omitempty"` // tag 8
-	Menu      []MenuItem   `json:"menu,omitempty"`    // tag 9; the first is the default
-	Prompt    string       `json:"prompt,omitempty"`
+	Servers   []BootServer `json:"servers,omitempty"`   // tag 8
+	Menu      []MenuItem   `json:"menu,omitempty"`      // tag 9; the first is the default
+	Prompt    string       `json:"prompt,omitempty"`    // text of tag 10
+	TimesOut  bool         `json:"times_out,omitempty"` // after the prompt the first item is taken, without a key
 }
 
 // A BootServer is a type of boot server and where it is.
@@ -95,8 +96,8 @@ func (d *Discovery) take(tag byte, value []byte) bool {
 	case tagMenu:
 		d.Menu = parseMenu(value)
 	case tagPrompt:
-		if len(value) > 1 {
-			d.Prompt = string(value[1:])
+		if len(value) > 0 {
+			d.TimesOut, d.Prompt = value[0] != 255, string(value[1:])
 		}
 	default:
 		return false

@@ -118,7 +118,8 @@ func noLeaseEDK2(offers []*Offer, byRank map[rank][]*Offer) *Finding {
 	return finding(StepDiscover, "the OFFER of %s lacks %s, and EDK2 drops it", dropped.Sender(), lacks(dropped))
 }
 
-// followPXE10 takes the file of the OFFER, or its menu.
+// followPXE10 takes the file of the OFFER, or its menu. With neither OVMF was seen
+// to end with PXE-E21 (a dnsmasq that has a prompt and one service).
 func (p plan) followPXE10(c player) plan {
 	d := p.boot.Discovery
 	switch {
@@ -148,7 +149,9 @@ func firstMethod(o *Offer, item *MenuItem) []visit {
 	return visitsFor(o, item, methods[0])
 }
 
-// askEach asks the servers of these OFFERs in turn, at siaddr before option 54.
+// askEach asks the servers of these OFFERs in turn, at siaddr before option 54. If
+// none answers OVMF was seen to end with PXE-E16 (a dnsmasq that leases, has one
+// service, and is silent on 4011).
 func (p plan) askEach(offers []*Offer) plan {
 	for _, o := range offers {
 		p.visits = append(p.visits, visitOf(o, o.fileServer()))

@@ -38,7 +38,7 @@ func TestOffersAreRead(t *testing.T) {
 		},
 		"one that skips discovery": {
 			captured(t, "ipxe-rom-offer"),
-			Offer{Server: addr("198.18.0.2"), Siaddr: addr("198.18.0.2"), HeaderFile: "netbootd/boot.ipxe", Class: "PXEClient", Discovery: &Discovery{Control: useFile, Prompt: "PXE"}},
+			Offer{Server: addr("198.18.0.2"), Siaddr: addr("198.18.0.2"), HeaderFile: "netbootd/boot.ipxe", Class: "PXEClient", Discovery: &Discovery{Control: useFile, Prompt: "PXE", TimesOut: true}},
 		},
 		"options that overflow into the header": {
 			overloaded,
@@ -130,13 +130,16 @@ func TestParseOption43(t *testing.T) {
 		want *Discovery
 		item []byte
 	}{
-		"nothing":                    {nil, nil, nil},
-		"a boot item alone":          {[]byte{71, 4, 128, 0, 0, 0, 255}, nil, []byte{128, 0, 0, 0}},
-		"tags that no firmware uses": {[]byte{1, 1, 1, 255}, nil, nil},
-		"cut short":                  {[]byte{6, 1, 3, 9, 200, 0}, &Discovery{Control: 3}, nil},
-		"without an end":             {[]byte{0, 6, 1, 8}, &Discovery{Control: useFile}, nil},
-		"what follows the end":       {[]byte{255, 6, 1, 8}, nil, nil},
-		"a list cut short":           {[]byte{8, 4, 128, 0, 2, 198}, &Discovery{Servers: []BootServer{{Type: 0x8000}}}, nil},
+		"nothing":                            {nil, nil, nil},
+		"a boot item alone":                  {[]byte{71, 4, 128, 0, 0, 0, 255}, nil, []byte{128, 0, 0, 0}},
+		"tags that no firmware uses":         {[]byte{1, 1, 1, 255}, nil, nil},
+		"cut short":                          {[]byte{6, 1, 3, 9, 200, 0}, &Discovery{Control: 3}, nil},
+		"without an end":                     {[]byte{0, 6, 1, 8}, &Discovery{Control: useFile}, nil},
+		"what follows the end":               {[]byte{255, 6, 1, 8}, nil, nil},
+		"a prompt that takes the first item": {[]byte{10, 3, 5, 'g', 'o'}, &Discovery{Prompt: "go", TimesOut: true}, nil},
+		"a prompt that waits":                {[]byte{10, 3, 255, 'g', 'o'}, &Discovery{Prompt: "go"}, nil},
+		"a prompt of nothing":                {[]byte{10, 0}, &Discovery{}, nil},
+		"a list cut short":                   {[]byte{8, 4, 128, 0, 2, 198}, &Discovery{Servers: []BootServer{{Type: 0x8000}}}, nil},
 	} {
 		got, item := parseOption43(c.in)
 		if diff := cmp.Diff(c.want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" || !bytes.Equal(item, c.item) {
