@@ -49,7 +49,7 @@ func newSimulateCommand() *cobra.Command {
 			"--relay this host is a relay agent between the machine and those servers: name the DHCP\n" +
 			"server and the ProxyDHCP server. With --mac servers take it for that machine: netbootd\n" +
 			"counts it among the attempts of that machine to boot.\n\n" +
-			"It needs root, or CAP_NET_RAW; for --lease CAP_NET_ADMIN too; for --relay, instead,\n" +
+			"It needs Linux, and root or CAP_NET_RAW; for --lease CAP_NET_ADMIN too; for --relay, instead,\n" +
 			"CAP_NET_BIND_SERVICE. docs/simulate.md tells what each client does.\n\n" +
 			"Clients:\n\n" + clientList(),
 		Args: cobra.NoArgs,

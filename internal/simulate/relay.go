@@ -21,7 +21,7 @@ type relay struct {
 	servers []netip.Addr
 }
 
-func openRelay(ctx context.Context, own netip.Addr, servers []netip.Addr) (*relay, error) {
+func openRelay(ctx context.Context, own netip.Addr, servers []netip.Addr) (wire, error) {
 	conn, err := listenUDP(ctx, netip.AddrPortFrom(own, dhcpproxy.PortDHCP), "")
 	if err != nil {
 		return nil, &SetupError{

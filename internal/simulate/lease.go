@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"netbootd/dhcpproxy"
 )
@@ -28,7 +25,7 @@ func (s *simulation) lease(ctx context.Context) (*Finding, error) {
 	if fault, err := s.requestLease(ctx); fault != nil || err != nil {
 		return fault, err
 	}
-	if err := s.changeAddress(netlink.AddrAdd); err != nil {
+	if err := addAddress(s.opts.Interface.Index, s.plan.lease.Address); err != nil {
 		return nil, &SetupError{
 			What: fmt.Sprintf("cannot put the leased address %s on %s", s.plan.lease.Address, s.opts.Interface.Name),
 			Hint: "run this as root, or with CAP_NET_ADMIN; or leave --lease out",
@@ -82,24 +79,6 @@ func (s *simulation) leaseAnswer(ctx context.Context, xid dhcpv4.TransactionID, 
 	}
 }
 
-// addressLife is how long the kernel keeps the leased address if this program is
-// killed and cannot take it away.
-const addressLife = 10 * time.Minute
-
-// changeAddress adds or deletes the leased address, alone in its subnet and
-// deprecated: nothing but a socket that is bound to it uses it.
-func (s *simulation) changeAddress(change func(netlink.Link, *netlink.Addr) error) error {
-	link, err := netlink.LinkByIndex(s.opts.Interface.Index)
-	if err != nil {
-		return err
-	}
-	return change(link, &netlink.Addr{
-		IPNet:    &net.IPNet{IP: s.plan.lease.Address.AsSlice(), Mask: net.CIDRMask(32, 32)},
-		ValidLft: int(addressLife.Seconds()),
-		Flags:    unix.IFA_F_NOPREFIXROUTE,
-	})
-}
-
 // giveBack releases the lease and takes the address away. A lease that was asked
 // for is released also if the answer was not seen.
 func (s *simulation) giveBack(ctx context.Context) error {
@@ -115,5 +94,5 @@ func (s *simulation) giveBack(ctx context.Context) error {
 	if !s.result.Leased {
 		return err
 	}
-	return errors.Join(err, s.changeAddress(netlink.AddrDel))
+	return errors.Join(err, deleteAddress(s.opts.Interface.Index, s.plan.lease.Address))
 }

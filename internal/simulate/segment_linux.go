@@ -18,24 +18,6 @@ import (
 	"netbootd/dhcpproxy"
 )
 
-// A wire carries the DHCP messages of a client that has no address yet.
-type wire interface {
-	send(*dhcpv4.DHCPv4) error
-	// receive waits for the next message to the client; after until the error is
-	// os.ErrDeadlineExceeded.
-	receive(until time.Time) (message, error)
-	Close() error
-}
-
-// A message is a datagram that came.
-type message struct {
-	data []byte
-	from netip.AddrPort
-}
-
-// maxMessage is room for any DHCP message.
-const maxMessage = 2048
-
 // A segment is the wire of a client in the segment of an interface. It sends from
 // 0.0.0.0 and reads what goes to port 68, whomever it is for, with a packet
 // socket: no port of this host is taken.
@@ -47,7 +29,7 @@ type segment struct {
 }
 
 // openSegment needs CAP_NET_RAW.
-func openSegment(ctx context.Context, in dhcpproxy.Interface, own netip.Addr) (*segment, error) {
+func openSegment(ctx context.Context, in dhcpproxy.Interface, own netip.Addr) (wire, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, &SetupError{
