@@ -20,8 +20,11 @@ func (s *plainLoop) readRequests(ctx context.Context, c *requestConn) error {
 		case err != nil && isPassing(err):
 		case err != nil:
 			return fmt.Errorf("read from %s/udp: %w", c.addr, err)
-		case d.isAcceptable() && isRequest(buf[:n]):
+		case !d.isAcceptable():
+		case isRequest(buf[:n]):
 			s.request(ctx, c, d, buf[:n])
+		default:
+			s.options.ports.deliver(d.from, buf[:n])
 		}
 	}
 }
@@ -30,7 +33,7 @@ func (s *plainLoop) readRequests(ctx context.Context, c *requestConn) error {
 func (s *plainLoop) request(ctx context.Context, c *requestConn, d datagram, b []byte) {
 	t, r, refused, err := s.options.judge(b, d)
 	if err == nil && r.Op == OpWRQ {
-		if refused, err = s.options.writes.request(ctx, r, t, d, b); err == nil {
+		if refused, err = s.options.writes.request(ctx, r, t, c, d, b); err == nil {
 			return
 		}
 	}
@@ -41,7 +44,7 @@ func (s *plainLoop) request(ctx context.Context, c *requestConn, d datagram, b [
 	one := newSession(s, r, t, maphash.Bytes(s.seed, b))
 	switch s.admit(one) {
 	case admitted:
-		s.running.Go(func() { one.run(ctx, d.mtu()) })
+		s.running.Go(func() { one.run(ctx, c, d) })
 	case busy:
 		s.options.refuse(c, d, t, wireBusy, errBusy)
 	case settled:

@@ -9,19 +9,53 @@ import (
 )
 
 // readRequests takes requests from one socket until it is closed. It never
-// waits for anything but the next packet.
-func (l *batchLoop) readRequests(ctx context.Context, c *requestConn) error {
-	buf, t := make([]byte, maxRequest), newTurn(l)
-	for {
-		n, d, err := c.read(buf)
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		case err != nil:
-			return fmt.Errorf("read from %s/udp: %w", c.addr, err)
-		case d.isAcceptable() && isRequest(buf[:n]):
-			l.request(ctx, t, c, d, buf[:n])
+// waits for anything but the next packets. s is set where transfers are answered
+// from the same port.
+func (l *batchLoop) readRequests(ctx context.Context, c *requestConn, s *socket) error {
+	raw, err := c.udp.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("read from %s/udp: %w", c.addr, err)
+	}
+	in, t := newInbox(raw, maxRequest), newTurn(l)
+	err = in.each(func(n int) {
+		for i := range n {
+			if d, b := c.datagram(in, i); isRequest(b) && d.isAcceptable() {
+				l.request(ctx, t, c, d, b)
+			}
 		}
+		if s != nil {
+			l.deliver(t, s, in, n)
+		}
+	})
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return fmt.Errorf("read from %s/udp: %w", c.addr, err)
+}
+
+// datagram is a packet of in, and where it came from and went to.
+func (c *requestConn) datagram(in *inbox, i int) (datagram, []byte) {
+	from, b := in.packet(i)
+	d := datagram{from: from.addrPort(), to: c.addr}
+	if m, ok := in.info(i); ok {
+		d.readPacketInfo(&m)
+	}
+	return d, b
+}
+
+// deliver hands the packets of a batch that are no requests to their transfers.
+func (l *batchLoop) deliver(t *turn, s *socket, in *inbox, n int) {
+	for _, w := range l.workers {
+		w.mu.Lock()
+		t.now = l.now()
+		for i := range n {
+			if from, b := in.packet(i); !isRequest(b) && l.workerOf(from) == w {
+				w.take(t, s, from, b)
+			}
+		}
+		w.arm(t.now)
+		w.mu.Unlock()
+		t.finish(w)
 	}
 }
 
@@ -30,7 +64,7 @@ func (l *batchLoop) request(ctx context.Context, t *turn, c *requestConn, d data
 	event, r, refused, err := l.options.judge(b, d)
 	switch {
 	case err == nil && r.Op == OpWRQ:
-		if refused, err = l.options.writes.request(ctx, r, event, d, b); err == nil {
+		if refused, err = l.options.writes.request(ctx, r, event, c, d, b); err == nil {
 			return
 		}
 	case err == nil:
@@ -64,8 +98,13 @@ func (l *batchLoop) newFlow(r Request, d datagram, b []byte) *flow {
 		}
 	}
 	f.single.Store(!l.segments || l.interfaces.refusesSegments(d.ifindex))
-	f.worker = l.workers[maphash.Comparable(l.seed, f.to)%uint64(len(l.workers))]
+	f.worker = l.workerOf(f.to)
 	return f
+}
+
+// workerOf is the worker that serves a client's end.
+func (l *batchLoop) workerOf(client endpoint) *worker {
+	return l.workers[maphash.Comparable(l.seed, client)%uint64(len(l.workers))]
 }
 
 // admit enters a flow if the limits allow it and no transfer that runs for the

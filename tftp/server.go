@@ -66,6 +66,14 @@ type Options struct {
 	// in bytes; 0 means 64 MiB. Only files with a [File.Version] stay in it.
 	CacheBytes int64
 
+	// SinglePort answers transfers from the port that requests come in on, for
+	// firewalls and address translation that let nothing else through. Clients
+	// that reuse their port at once are not protected from their own late packets
+	// then, and the port is free only when the last transfer has ended.
+	SinglePort bool
+	// Ports are those that transfers are answered from, unless SinglePort is set.
+	Ports PortRange
+
 	// Depot takes the files that clients write. Without one every WRQ is refused
 	// with ERROR 2, "read-only".
 	Depot Depot
@@ -74,6 +82,7 @@ type Options struct {
 	Node string
 
 	writes *writes // never nil once the server listens
+	ports  *ports  // likewise
 }
 
 func (o *Options) validate() error {
@@ -87,7 +96,7 @@ func (o *Options) validate() error {
 	case o.MaxIdle < 0 || o.MaxDuration < 0:
 		return fmt.Errorf("tftp: transfers of at most %v, and %v without progress, make no sense, want 0 or more", o.MaxDuration, o.MaxIdle)
 	}
-	if err := o.Limits.validate(); err != nil {
+	if err := errors.Join(o.Limits.validate(), o.Ports.validate()); err != nil {
 		return fmt.Errorf("tftp: %w", err)
 	}
 	return nil
@@ -119,8 +128,14 @@ type loop interface {
 	// start begins to answer. What comes out of the channel is why requests are
 	// no longer read: nil after stopListening. It is called at most once.
 	start(ctx context.Context) <-chan error
-	// stopListening frees the port. Transfers that run go on.
+	// stopListening takes no more requests. Transfers that run go on, and it frees
+	// the port unless they need it.
 	stopListening()
+	// transfersEnded returns when requests are no longer taken and no transfer
+	// runs.
+	transfersEnded()
+	// closeRequests frees the port in any case.
+	closeRequests()
 	// cut ends all transfers and tells how many there were.
 	cut() int
 	// wait returns when requests are no longer read, all transfers have ended
@@ -156,6 +171,7 @@ func listenWith(o Options, listen func(Options) (loop, error)) (*Server, error) 
 		return nil, err
 	}
 	o.setDefaults()
+	o.ports = newPorts(&o)
 	o.writes = newWrites(&o)
 	l, err := listen(o)
 	if err != nil {
@@ -164,8 +180,10 @@ func listenWith(o Options, listen func(Options) (loop, error)) (*Server, error) 
 	return &Server{loop: l, writes: o.writes, drained: sync.OnceValue(func() <-chan struct{} {
 		done := make(chan struct{})
 		go func() {
-			l.wait()
+			l.transfersEnded()
 			o.writes.running.Wait()
+			l.closeRequests()
+			l.wait()
 			close(done)
 		}()
 		return done
@@ -196,7 +214,7 @@ func (s *Server) Serve(ctx context.Context) error {
 }
 
 // Shutdown ends the server. No request is taken from now on, and the port is
-// free at once. Transfers that run go on; when ctx ends, the rest is cut, and
+// free at once, or with the last transfer if it has a [Options.SinglePort]. Transfers that run go on; when ctx ends, the rest is cut, and
 // each client is sent an ERROR. Shutdown returns when all goroutines are gone,
 // and an error that wraps ctx's if transfers had to be cut. It may be called
 // often, at once and before Serve.
@@ -215,7 +233,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return fmt.Errorf("%d transfers were cut: %w", cut, ctx.Err())
 }
 
-// StopListening takes no more requests; the port is free when it returns.
+// StopListening takes no more requests; the port is free when it returns, unless
+// transfers are answered from it ([Options.SinglePort]).
 // Transfers that run go on until [Server.Shutdown] ends them.
 func (s *Server) StopListening() {
 	s.writes.stopListening()

@@ -24,27 +24,37 @@ const transferBuffer = 4 << 20
 // has left: each batch sent would wake a thread for nothing. So packets are sent
 // by a twin that no poller knows of.
 type socket struct {
-	udp      *net.UDPConn
-	raw      syscall.RawConn // of udp
+	udp      *net.UDPConn    // nil for a port that requests come in on, which others close
+	raw      syscall.RawConn // of the first socket
 	twin     *os.File        // nil where the system allows none
-	out      syscall.RawConn // of twin, else of udp
+	out      syscall.RawConn // of twin, else of the first socket
 	v6       bool
 	wildcard bool // bound to all addresses
 }
 
-// openSocket binds a transfer socket on a free port of the address.
-func openSocket(local netip.Addr) (*socket, error) {
-	udp, err := listenTransfer(local)
+// openSocket binds a socket for transfers.
+func openSocket(local netip.Addr, p *ports) (*socket, error) {
+	udp, err := p.listen(local)
 	if err != nil {
 		return nil, err
 	}
 	growReadBuffer(udp, transferBuffer)
-	s := &socket{udp: udp, v6: local.Is6(), wildcard: local.IsUnspecified()}
-	if s.raw, err = udp.SyscallConn(); err != nil {
-		s.close()
+	s, err := newSocket(udp, local)
+	if err != nil {
+		_ = udp.Close()
 		return nil, err
 	}
-	s.out = s.raw
+	s.udp = udp
+	return s, nil
+}
+
+// newSocket makes the twin of a socket that is bound to the address.
+func newSocket(first *net.UDPConn, local netip.Addr) (*socket, error) {
+	raw, err := first.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	s := &socket{raw: raw, out: raw, v6: local.Is6(), wildcard: local.IsUnspecified()}
 	if twin, err := s.openTwin(); err == nil {
 		s.twin = twin
 		if s.out, err = twin.SyscallConn(); err != nil {
@@ -52,16 +62,16 @@ func openSocket(local netip.Addr) (*socket, error) {
 			return nil, err
 		}
 	}
-	_ = s.out.Control(func(fd uintptr) {
-		// Best effort: the kernel caps it.
-		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF, transferBuffer)
-	})
+	// Best effort: the kernel caps it.
+	_ = setOptions(s.out, socketOption{unix.SOL_SOCKET, unix.SO_SNDBUF, transferBuffer})
 	return s, nil
 }
 
 // close closes both sockets. Nothing is lost by a UDP socket that does not close.
 func (s *socket) close() {
-	_ = s.udp.Close()
+	if s.udp != nil {
+		_ = s.udp.Close()
+	}
 	if s.twin != nil {
 		_ = s.twin.Close()
 	}

@@ -78,7 +78,7 @@ func (q *queue) remove(f *flow) {
 
 // read serves one socket until it is closed.
 func (w *worker) read(s *socket) error {
-	in, t := newInbox(s), newTurn(w.loop)
+	in, t := newInbox(s.raw, ackBuffer), newTurn(w.loop)
 	return in.each(func(n int) {
 		w.mu.Lock()
 		t.now = w.loop.now()
@@ -138,6 +138,10 @@ func (w *worker) arm(now time.Duration) {
 func (w *worker) take(t *turn, s *socket, from endpoint, b []byte) {
 	f := w.flows[from]
 	switch {
+	case f == nil && w.loop.options.SinglePort:
+		// The port is the one for requests, where no ERROR goes out.
+		w.loop.options.ports.deliver(from.addrPort(), b)
+		return
 	case f == nil:
 		w.stranger(t, s, from, b)
 		return
