@@ -80,6 +80,8 @@ func settingsOf(s config.Service) daemon.Settings {
 			MaxIdle:      s.TFTP.MaxIdle,
 			MaxDuration:  s.TFTP.MaxDuration,
 			CacheBytes:   s.TFTP.CacheBytes,
+			SinglePort:   s.TFTP.SinglePort,
+			Ports:        s.TFTP.Ports,
 			Drain:        s.TFTP.Drain,
 			Write:        writeSettingsOf(s.TFTP.Write),
 		},

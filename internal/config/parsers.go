@@ -138,6 +138,18 @@ func parseListenOrOff(s string) (string, error) {
 	return parseListen(s)
 }
 
+// parsePortRange takes "first-last".
+func parsePortRange(s string) (tftp.PortRange, error) {
+	first, last, ok := strings.Cut(s, "-")
+	from, err1 := strconv.ParseUint(first, 10, 16)
+	to, err2 := strconv.ParseUint(last, 10, 16)
+	r := tftp.PortRange{First: uint16(from), Last: uint16(to)}
+	if !ok || err1 != nil || err2 != nil || from == 0 || r.Count() < tftp.MinPortRange {
+		return tftp.PortRange{}, fmt.Errorf("%s is not a range of at least %d ports such as \"30000-30099\"", quote(s), tftp.MinPortRange)
+	}
+	return r, nil
+}
+
 // checkTreeName checks a name in the boot tree.
 func checkTreeName(s string) error {
 	switch {

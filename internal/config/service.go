@@ -61,6 +61,8 @@ type TFTP struct {
 	MaxIdle               time.Duration  // of a transfer without progress, 1 s to 1 hour
 	MaxDuration           time.Duration  // of a transfer in all, 1 minute to 7 days
 	CacheBytes            int64          // of memory for what was read of files, at least 1 MiB
+	SinglePort            bool           // transfers are answered from the port of Listen
+	Ports                 tftp.PortRange // else from these; the zero value: any
 	Drain                 time.Duration  // how long running transfers may go on at a stop, 0 to 1 hour
 	Write                 *Write         // whether clients may write files; nil: they may not
 }
@@ -125,6 +127,7 @@ func ParseService(name, dir string, src []byte) (Service, Problems) {
 		w := Write{Quota: defaultQuota}
 		d.decode(serviceSchema(&s, &w, dir), root)
 		d.checkDirs(root, s)
+		d.checkPorts(root)
 		if d.checkWrite(root, w, s.Images) {
 			s.TFTP.Write = &w
 		}
@@ -135,6 +138,19 @@ func ParseService(name, dir string, src []byte) (Service, Problems) {
 		return Service{}, d.problems
 	}
 	return s, nil
+}
+
+// checkPorts reports two keys that say where transfers are answered from.
+func (d *document) checkPorts(root *node) {
+	e, ok := root.byName["tftp"]
+	if !ok || e.value.kind != kindTable {
+		return
+	}
+	single, ok1 := e.value.byName["single_port"]
+	within, ok2 := e.value.byName["port_range"]
+	if ok1 && ok2 {
+		d.problemf(max(single.offset, within.offset), "single_port and port_range exclude each other in [tftp], keep one")
+	}
 }
 
 // checkWrite tells whether there is a table [tftp.write], and reports what it

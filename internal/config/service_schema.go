@@ -144,6 +144,14 @@ func tftpTable(c *TFTP, write table) table {
 			doc:   "Bytes of memory that keep what was read of files, for the next client that asks for them.",
 		},
 		{
+			name: "single_port", value: boolean(&c.SinglePort), def: "false", example: "true", without: "port_range",
+			doc: "Answer from the port of listen instead of another one for each transfer: for firewalls and address translation that let nothing else through. The port is then given back only when the last transfer has ended.",
+		},
+		{
+			name: "port_range", value: text(&c.Ports, parsePortRange), def: "any free ports", example: `"30000-30099"`, without: "single_port",
+			doc: "UDP ports that transfers are answered from, at least 16, for firewalls that must name them.",
+		},
+		{
 			name: "drain", def: `"10s"`, example: `"1m"`,
 			value: duration(&c.Drain, 0, time.Hour),
 			doc:   "How long running transfers may go on when the server stops, before they are cut.",

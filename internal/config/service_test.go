@@ -62,11 +62,14 @@ allow = ["198.18.0.0/24", "2001:db8::/64"]
 refuse_options = ["windowsize", "tsize"]
 max_idle = "1s"
 max_duration = "168h"
-cache_bytes = 1_048_576`, func(s *Service) {
+cache_bytes = 1_048_576
+port_range = "30000-30015"`, func(s *Service) {
 			s.TFTP.Allow = []netip.Prefix{netip.MustParsePrefix("198.18.0.0/24"), netip.MustParsePrefix("2001:db8::/64")}
 			s.TFTP.Limits.RefuseOptions = []string{"windowsize", "tsize"}
 			s.TFTP.MaxIdle, s.TFTP.MaxDuration, s.TFTP.CacheBytes = time.Second, 168*time.Hour, 1<<20
+			s.TFTP.Ports = tftp.PortRange{First: 30000, Last: 30015}
 		}},
+		{"a single port", "[tftp]\nsingle_port = true", func(s *Service) { s.TFTP.SinglePort = true }},
 		{"drain off", "[tftp]\ndrain = \"0s\"", func(s *Service) { s.TFTP.Drain = 0 }},
 	}
 	for _, c := range cases {
@@ -107,7 +110,7 @@ func TestNearest(t *testing.T) {
 		{"lisetn", "listen"},
 		{"LISTEN", "listen"},
 		{"drian", "drain"},
-		{"port", ""},
+		{"port", "single_port"},
 		{"", ""},
 		{string(make([]byte, 1000)), ""},
 	}

@@ -114,6 +114,8 @@ func (d *Daemon) tftpOptions() tftp.Options {
 		MaxIdle:      s.MaxIdle,
 		MaxDuration:  s.MaxDuration,
 		CacheBytes:   s.CacheBytes,
+		SinglePort:   s.SinglePort,
+		Ports:        s.Ports,
 		Node:         d.opts.Node,
 	}
 	if d.inbox != nil {

@@ -44,6 +44,8 @@ type TFTPSettings struct {
 	MaxIdle      time.Duration  // how long a transfer lives without progress
 	MaxDuration  time.Duration  // how long a transfer lives in all
 	CacheBytes   int64          // memory for what was read of files
+	SinglePort   bool           // transfers are answered from the port of Listen
+	Ports        tftp.PortRange // else from these; the zero value: any
 	Drain        time.Duration  // how long transfers may go on once the listener stops
 	Write        *WriteSettings
 }
