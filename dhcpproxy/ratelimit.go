@@ -16,6 +16,13 @@ type Limits struct {
 	Total      int
 }
 
+// Limits that nobody meets who is not broken or a nuisance: firmware asks four
+// times a minute, and no layer-2 network holds thousands of machines.
+const (
+	DefaultPerMachine = 10
+	DefaultTotal      = 5000
+)
+
 // A bucket of tokens, as many as are refilled in a second, is known by the time
 // at which it is full again. The zero value is full.
 type bucket struct{ full time.Time }
