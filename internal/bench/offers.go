@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,8 +15,33 @@ import (
 	"netbootd/internal/e2e/lab"
 )
 
-// dhcpPort is where DHCP clients ask.
 const dhcpPort = 67
+
+// The relay has a link of its own with the servers: to pass a bridge would be
+// counted as the servers' work.
+const (
+	relayPlace = lab.Place("relay")
+	bootDevice = "eth1" // of the servers
+)
+
+var (
+	relayNetwork = netip.MustParsePrefix("198.18.1.0/24")
+	relayAddr    = netip.MustParseAddr("198.18.1.1")
+	bootAddr     = netip.MustParseAddr("198.18.1.2")
+)
+
+// wireRelay makes the link.
+func wireRelay(n *lab.Network) error {
+	if err := n.AddRemotePlace(relayPlace); err != nil {
+		return err
+	}
+	if err := n.Wire(lab.BootPlace, bootDevice, relayPlace, "eth0"); err != nil {
+		return err
+	}
+	return errors.Join(
+		n.IP(lab.BootPlace, fmt.Sprintf("addr add %s/%d dev %s", bootAddr, relayNetwork.Bits(), bootDevice)),
+		n.IP(relayPlace, fmt.Sprintf("addr add %s/%d dev eth0", relayAddr, relayNetwork.Bits())))
+}
 
 // serversOf are those that can play a scenario.
 func (b *bench) serversOf(s scenario) []server {
@@ -43,8 +69,8 @@ func makeBootServers(all []server, dir string) ([]server, error) {
 	args := map[string][]string{
 		netbootd: {"run", "--config", config},
 		dnsmasq: {"--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--pid-file=", "--user=nobody", "--port=0",
-			"--dhcp-leasefile=" + filepath.Join(dir, "leases"), "--interface=eth0",
-			"--dhcp-range=" + lab.Subnet.Addr().String() + ",proxy", "--pxe-service=x86PC,boot," + bootFile},
+			"--dhcp-leasefile=" + filepath.Join(dir, "leases"), "--interface=" + bootDevice,
+			"--dhcp-range=" + relayNetwork.Addr().String() + ",proxy", "--pxe-service=x86PC,boot," + bootFile},
 	}
 	var list []server
 	for _, s := range all {
@@ -61,11 +87,12 @@ const (
 )
 
 // bootConfig raises the limit of requests only: dnsmasq has none.
-const bootConfig = `interfaces = ["eth0"]
+const bootConfig = `interfaces = ["` + bootDevice + `"]
 profiles   = "profiles.d"
 images     = "images"
 state      = "state"
 [dhcp]
+relays       = ["198.18.1.0/24"]
 max_requests = 1000000
 [control]
 socket = "control.sock"
@@ -73,8 +100,7 @@ socket = "control.sock"
 
 // measureOffers has a server answer DISCOVERs, after one that does not count.
 func (b *bench) measureOffers(ctx context.Context, p *program, job load.DiscoverJob) (measurement, error) {
-	job.Device = "eth0"
-	if r, err := b.discover(ctx, load.DiscoverJob{Device: job.Device, Clients: 1, InFlight: 1, Timeout: startBound}); err != nil || r.Failed() > 0 {
+	if r, err := b.discover(ctx, load.DiscoverJob{Clients: 1, InFlight: 1, Timeout: startBound}); err != nil || r.Failed() > 0 {
 		return measurement{why: "no OFFER to the first DISCOVER"}, err
 	}
 	before, err := p.cpu()
@@ -93,7 +119,8 @@ func (b *bench) measureOffers(ctx context.Context, p *program, job load.Discover
 }
 
 func (b *bench) discover(ctx context.Context, job load.DiscoverJob) (r *load.Result, err error) {
-	err = b.net.Do(lab.ClientPlace, func() (err error) {
+	job.Server, job.Relay = bootAddr, relayAddr
+	err = b.net.Do(relayPlace, func() (err error) {
 		r, err = load.RunDiscover(ctx, job)
 		return err
 	})

@@ -58,8 +58,10 @@ func newBench(ctx context.Context, o options, list []scenario, progress io.Write
 	if err := mountCgroups(); err != nil {
 		return nil, err
 	}
-	b.net, err = lab.NewNetwork(ctx, "bench")
-	return b, err
+	if b.net, err = lab.NewNetwork(ctx, "bench"); err != nil {
+		return nil, err
+	}
+	return b, wireRelay(b.net)
 }
 
 // fileName is the name of the file of a size.

@@ -93,9 +93,9 @@ func scenarios(quick bool) []scenario {
 			bars: []bar{{failed, nobody, 0}, {p99, bestPeer, 0.1}}},
 		{name: "memory", title: "10,000 transfers held open", job: with(crowd, func(j *load.Job) { j.Over = 5 * time.Second }), hold: true,
 			bars: []bar{{memory, nobody, 1024}}},
-		{name: "discover64", title: "40,000 DISCOVERs, 64 in flight", discover: &load.DiscoverJob{Clients: 40_000, InFlight: 64},
+		{name: "discover64", title: "40,000 DISCOVERs through a relay, 64 in flight", discover: &load.DiscoverJob{Clients: 40_000, InFlight: 64},
 			bars: []bar{{offers, dnsmasq, 2}, {offerCPU, dnsmasq, 0.7}, {failed, nobody, 0}}},
-		{name: "discover1000", title: "40,000 DISCOVERs, 1000 in flight", discover: &load.DiscoverJob{Clients: 40_000, InFlight: 1000},
+		{name: "discover1000", title: "40,000 DISCOVERs through a relay, 1000 in flight", discover: &load.DiscoverJob{Clients: 40_000, InFlight: 1000},
 			bars: []bar{{failed, nobody, 0}}},
 	}
 	if quick {

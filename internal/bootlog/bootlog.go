@@ -57,10 +57,9 @@ func (l *Log) DHCP(e dhcpproxy.Event) {
 	if !l.opts.Logger.Enabled(context.Background(), level) {
 		return // most packets are other people's, and cost no line's work
 	}
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 8),
 		slog.String("mac", e.Machine.MAC.String()),
-		slog.String("arch", e.Machine.Arch.String()),
-	}
+		slog.String("arch", e.Machine.Arch.String()))
 	if e.Machine.IPXE {
 		attrs = append(attrs, slog.Bool("ipxe", true))
 	}
@@ -172,6 +171,15 @@ func (l *Log) mac(addr netip.Addr) string {
 	return "unknown"
 }
 
+// write does what Logger.LogAttrs does, except for looking up the line of source
+// that it is called from: that takes a good part of a line's time, and no handler
+// here prints it.
 func (l *Log) write(level slog.Level, text string, attrs []slog.Attr) {
-	l.opts.Logger.LogAttrs(context.Background(), level, text, attrs...)
+	h := l.opts.Logger.Handler()
+	if !h.Enabled(context.Background(), level) {
+		return
+	}
+	r := slog.NewRecord(time.Now(), level, text, 0)
+	r.AddAttrs(attrs...)
+	_ = h.Handle(context.Background(), r) // a log that cannot be written cannot be told of either
 }

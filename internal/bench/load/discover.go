@@ -2,37 +2,35 @@ package load
 
 import (
 	"encoding/binary"
-	"net"
+	"net/netip"
 	"slices"
 	"time"
 )
 
-// A DiscoverJob is what DHCP clients without an address do: each broadcasts one
-// DISCOVER and waits for an OFFER of a ProxyDHCP server.
+// A DiscoverJob is what DHCP clients behind a relay do: each has one DISCOVER
+// handed on, and waits for an OFFER of a ProxyDHCP server.
 type DiscoverJob struct {
-	Device   string        // Ethernet interface that they are behind
+	Server   netip.Addr    // IPv4
+	Relay    netip.Addr    // IPv4, of this host; the OFFERs are sent there
 	Clients  int           // at least 1, at most 1<<24
 	InFlight int           // that wait at a time, at least 1
 	Timeout  time.Duration // after which a DISCOVER counts as lost; 0 means 1 s
 	Bound    time.Duration // ends the run; 0 means one minute
 }
 
-// Sizes and places in the frames: Ethernet, IPv4 without options, UDP, and the
-// fixed part of DHCP (RFC 2131 section 2).
+// Places in the fixed part of a DHCP packet (RFC 2131 section 2).
 const (
-	frameIP      = 14
-	frameUDP     = frameIP + 20
-	frameDHCP    = frameUDP + 8
-	frameXid     = frameDHCP + 4
-	frameYiaddr  = frameDHCP + 16
-	frameChaddr  = frameDHCP + 28
-	frameOptions = frameDHCP + 240
+	dhcpHops    = 3
+	dhcpXid     = 4
+	dhcpYiaddr  = 16
+	dhcpGiaddr  = 24
+	dhcpChaddr  = 28
+	dhcpCookie  = 236
+	dhcpOptions = 240
 )
 
-const (
-	clientPort = 68
-	serverPort = 67
-)
+// dhcpServerPort is also where relays are answered.
+const dhcpServerPort = 67
 
 // discoverOptions are those of a BIOS PXE ROM (PXE specification 2.1, section
 // 2.2), with as few of the parameters it requests as still look like it.
@@ -43,55 +41,30 @@ var discoverOptions = slices.Concat(
 	[]byte{255},
 )
 
-// discoverFrame is the frame of client 0. Its UDP checksum is 0, which is none.
-func discoverFrame(source net.HardwareAddr) []byte {
-	b := make([]byte, frameOptions, frameOptions+len(discoverOptions))
-	copy(b, "\xff\xff\xff\xff\xff\xff")
-	copy(b[6:], source)
-	b = append(b, discoverOptions...)
-	put := binary.BigEndian.PutUint16
-	put(b[12:], 0x0800) // IPv4
-	ip := b[frameIP:frameUDP]
-	ip[0], ip[8], ip[9] = 0x45, 64, 17
-	put(ip[2:], uint16(len(b)-frameIP))
-	copy(ip[16:], "\xff\xff\xff\xff")
-	put(ip[10:], headerChecksum(ip))
-	put(b[frameUDP:], clientPort)
-	put(b[frameUDP+2:], serverPort)
-	put(b[frameUDP+4:], uint16(len(b)-frameUDP))
-	copy(b[frameDHCP:], []byte{1, 1, 6}) // a request, by Ethernet
-	copy(b[frameChaddr:], []byte{0x52, 0x54, 0})
-	copy(b[frameOptions-4:], []byte{99, 130, 83, 99})
-	return b
+// discoverOf is the DISCOVER of client 0 as a relay hands it on.
+func discoverOf(relay netip.Addr) []byte {
+	b := make([]byte, dhcpOptions, dhcpOptions+len(discoverOptions))
+	copy(b, []byte{1, 1, 6, dhcpHops: 1}) // a request, by Ethernet
+	giaddr := relay.As4()
+	copy(b[dhcpGiaddr:], giaddr[:])
+	copy(b[dhcpChaddr:], []byte{0x52, 0x54, 0})
+	copy(b[dhcpCookie:], []byte{99, 130, 83, 99})
+	return append(b, discoverOptions...)
 }
 
-// headerChecksum is that of an IPv4 header whose checksum is 0 (RFC 1071).
-func headerChecksum(b []byte) uint16 {
-	var sum uint32
-	for ; len(b) > 0; b = b[2:] {
-		sum += uint32(binary.BigEndian.Uint16(b))
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
+// setClient makes a DISCOVER that of another client: its number is its xid and
+// the end of its hardware address.
+func setClient(b []byte, client int) {
+	binary.BigEndian.PutUint32(b[dhcpXid:], uint32(client))
+	b[dhcpChaddr+3], b[dhcpChaddr+4], b[dhcpChaddr+5] = byte(client>>16), byte(client>>8), byte(client)
 }
 
-// setClient makes a frame that of another client: its number is its xid and the
-// end of its hardware address.
-func setClient(frame []byte, client int) {
-	binary.BigEndian.PutUint32(frame[frameXid:], uint32(client))
-	frame[frameChaddr+3], frame[frameChaddr+4], frame[frameChaddr+5] = byte(client>>16), byte(client>>8), byte(client)
-}
-
-// offered is the client that a frame has a ProxyDHCP server's answer for.
+// offered is the client that a packet has a ProxyDHCP server's answer for.
 func offered(b []byte) (client int, ok bool) {
-	if len(b) < frameOptions || b[frameIP] != 0x45 || b[frameIP+9] != 17 ||
-		binary.BigEndian.Uint16(b[frameUDP+2:]) != clientPort || b[frameDHCP] != 2 ||
-		binary.BigEndian.Uint32(b[frameYiaddr:]) != 0 {
+	if len(b) < dhcpOptions || b[0] != 2 || binary.BigEndian.Uint32(b[dhcpYiaddr:]) != 0 {
 		return 0, false
 	}
-	return int(binary.BigEndian.Uint32(b[frameXid:])), true
+	return int(binary.BigEndian.Uint32(b[dhcpXid:])), true
 }
 
 // A crowd is the clients of a DiscoverJob, and who of them is waiting. Times are

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"runtime"
 	"time"
 	"unsafe"
@@ -12,26 +11,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// discoverBatch is how many frames one system call sends or receives at most.
+// discoverBatch is how many packets one system call sends or receives at most.
 const discoverBatch = 64
+
+// lookEvery is how long the generator sleeps when there is no OFFER. If it waited
+// for one the kernel would have to wake it for each, on the server's account: the
+// other end of a network card costs a server nothing.
+const lookEvery = 50 * time.Microsecond
+
+// relayBuffer is for OFFERs that arrive meanwhile, in bytes: what this side loses
+// would be counted as the server's loss.
+const relayBuffer = 16 << 20
 
 // RunDiscover does a job and returns when every client has ended. In the result
 // Times are those from a DISCOVER to its OFFER, and clients that got none have
-// failed; no bytes are counted. It needs CAP_NET_RAW, and uses the network
-// namespace of the calling thread.
+// failed; no bytes are counted. It binds port 67, and uses the network namespace
+// of the calling thread.
 func RunDiscover(ctx context.Context, job DiscoverJob) (_ *Result, err error) {
-	if job.Clients < 1 || job.Clients > 1<<24 || job.InFlight < 1 {
-		return nil, fmt.Errorf("%d clients, %d in flight: want at least 1, and at most 1<<24 clients", job.Clients, job.InFlight)
+	if job.Clients < 1 || job.Clients > 1<<24 || job.InFlight < 1 || !job.Server.Is4() || !job.Relay.Is4() {
+		return nil, fmt.Errorf("job %+v: want 1 to 1<<24 clients, at least 1 in flight, and IPv4 addresses", job)
 	}
-	ifi, err := net.InterfaceByName(job.Device)
+	r, err := openRelay(job)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("relay at %s: %w", job.Relay, err)
 	}
-	w, err := openWire(ifi)
-	if err != nil {
-		return nil, fmt.Errorf("packet socket on %s: %w", job.Device, err)
-	}
-	defer func() { err = errors.Join(err, unix.Close(w.fd)) }()
+	defer func() { err = errors.Join(err, unix.Close(r.fd)) }()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	c := newCrowd(job)
@@ -40,7 +44,7 @@ func RunDiscover(ctx context.Context, job DiscoverJob) (_ *Result, err error) {
 		return nil, err
 	}
 	start := time.Now()
-	if err := w.serve(ctx, c, start); err != nil {
+	if err := r.serve(ctx, c, start); err != nil {
 		return nil, err
 	}
 	c.result.Elapsed = time.Since(start)
@@ -50,36 +54,35 @@ func RunDiscover(ctx context.Context, job DiscoverJob) (_ *Result, err error) {
 	return c.result, err
 }
 
-// A wire sends and receives Ethernet frames in batches.
-type wire struct {
-	fd      int
-	frames  [discoverBatch][]byte // to send
-	out, in [discoverBatch]unix.Mmsghdr
-	vectors [2 * discoverBatch]unix.Iovec
-	buffers [discoverBatch][2048]byte
+// A relay sends and receives DHCP packets in batches.
+type relay struct {
+	fd        int
+	discovers [discoverBatch][]byte // to send
+	out, in   [discoverBatch]unix.Mmsghdr
+	vectors   [2 * discoverBatch]unix.Iovec
+	buffers   [discoverBatch][2048]byte
 }
 
-func openWire(ifi *net.Interface) (*wire, error) {
-	const ethIPv4 = unix.ETH_P_IP<<8&0xff00 | unix.ETH_P_IP>>8 // network byte order
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, ethIPv4)
+func openRelay(job DiscoverJob) (*relay, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{fd: fd}
+	r := &relay{fd: fd}
 	err = errors.Join(
-		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: ethIPv4, Ifindex: ifi.Index}),
-		// An OFFER that this side loses would be counted as the server's loss.
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20),
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 16<<20))
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, relayBuffer),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, relayBuffer),
+		unix.Bind(fd, &unix.SockaddrInet4{Port: dhcpServerPort, Addr: job.Relay.As4()}),
+		unix.Connect(fd, &unix.SockaddrInet4{Port: dhcpServerPort, Addr: job.Server.As4()}))
 	if err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
 	for i := range discoverBatch {
-		w.frames[i] = discoverFrame(ifi.HardwareAddr)
-		setVector(&w.out[i], &w.vectors[i], w.frames[i])
-		setVector(&w.in[i], &w.vectors[discoverBatch+i], w.buffers[i][:])
+		r.discovers[i] = discoverOf(job.Relay)
+		setVector(&r.out[i], &r.vectors[i], r.discovers[i])
+		setVector(&r.in[i], &r.vectors[discoverBatch+i], r.buffers[i][:])
 	}
-	return w, nil
+	return r, nil
 }
 
 func setVector(m *unix.Mmsghdr, v *unix.Iovec, b []byte) {
@@ -90,29 +93,28 @@ func setVector(m *unix.Mmsghdr, v *unix.Iovec, b []byte) {
 }
 
 // serve lets the clients begin as others end.
-func (w *wire) serve(ctx context.Context, c *crowd, start time.Time) error {
+func (r *relay) serve(ctx context.Context, c *crowd, start time.Time) error {
+	pause := unix.NsecToTimespec(lookEvery.Nanoseconds())
 	for {
 		now := time.Since(start)
 		if c.giveUp(now); c.isDone(now) || ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := w.send(c, now); err != nil {
+		if err := r.send(c, now); err != nil {
 			return fmt.Errorf("send DISCOVERs: %w", err)
 		}
-		poll := []unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}
-		if _, err := unix.Poll(poll, 50); err != nil && err != unix.EINTR {
-			return fmt.Errorf("poll: %w", err)
-		}
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(w.fd), uintptr(unsafe.Pointer(&w.in[0])), discoverBatch, unix.MSG_DONTWAIT, 0, 0)
-		if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
-			return fmt.Errorf("receive OFFERs: %w", errno)
-		}
-		if errno != 0 {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(r.fd), uintptr(unsafe.Pointer(&r.in[0])), discoverBatch, unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+		case unix.EAGAIN, unix.EINTR:
+			_ = unix.Nanosleep(&pause, nil) // to be cut short does no harm
 			continue
+		default:
+			return fmt.Errorf("receive OFFERs: %w", errno)
 		}
 		now = time.Since(start)
 		for i := range int(n) {
-			if client, ok := offered(w.buffers[i][:w.in[i].Len]); ok {
+			if client, ok := offered(r.buffers[i][:r.in[i].Len]); ok {
 				c.answered(client, now)
 			}
 		}
@@ -120,7 +122,7 @@ func (w *wire) serve(ctx context.Context, c *crowd, start time.Time) error {
 }
 
 // send sends the DISCOVERs of all that may begin.
-func (w *wire) send(c *crowd, now time.Duration) error {
+func (r *relay) send(c *crowd, now time.Duration) error {
 	for {
 		n := 0
 		for n < discoverBatch {
@@ -128,21 +130,28 @@ func (w *wire) send(c *crowd, now time.Duration) error {
 			if !ok {
 				break
 			}
-			setClient(w.frames[n], client)
+			setClient(r.discovers[n], client)
 			n++
 		}
 		if n == 0 {
 			return nil
 		}
-		for sent := 0; sent < n; {
-			k, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(w.fd), uintptr(unsafe.Pointer(&w.out[sent])), uintptr(n-sent), 0, 0, 0)
-			switch errno {
-			case 0:
-				sent += int(k)
-			case unix.EINTR, unix.EAGAIN, unix.ENOBUFS:
-			default:
-				return errno
-			}
+		if err := r.sendBatch(n); err != nil {
+			return err
 		}
 	}
+}
+
+func (r *relay) sendBatch(n int) error {
+	for sent := 0; sent < n; {
+		k, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(r.fd), uintptr(unsafe.Pointer(&r.out[sent])), uintptr(n-sent), 0, 0, 0)
+		switch errno {
+		case 0:
+			sent += int(k)
+		case unix.EINTR, unix.EAGAIN: // the buffer is large; there is room in a moment
+		default:
+			return errno
+		}
+	}
+	return nil
 }

@@ -2,28 +2,29 @@ package load
 
 import (
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 )
 
-func TestDiscoverFrameIsSound(t *testing.T) {
+func TestDiscoverIsOneAndItsOfferIsKnown(t *testing.T) {
 	t.Parallel()
-	b := discoverFrame(net.HardwareAddr{2, 0, 0, 0, 0, 9})
+	b := discoverOf(netip.MustParseAddr("198.18.1.1"))
 	setClient(b, 0x010203)
-	if got := headerChecksum(b[frameIP:frameUDP]); got != 0 {
-		t.Errorf("the IP header with its checksum sums up to %04x, want 0", got)
-	}
-	if got := net.HardwareAddr(b[frameChaddr : frameChaddr+6]).String(); got != "52:54:00:01:02:03" {
+	if got := net.HardwareAddr(b[dhcpChaddr : dhcpChaddr+6]).String(); got != "52:54:00:01:02:03" {
 		t.Errorf("chaddr %s", got)
+	}
+	if b[dhcpHops] != 1 || net.IP(b[dhcpGiaddr:dhcpGiaddr+4]).String() != "198.18.1.1" {
+		t.Errorf("hops %d, giaddr %v", b[dhcpHops], b[dhcpGiaddr:dhcpGiaddr+4])
 	}
 	if _, ok := offered(b); ok {
 		t.Error("a DISCOVER is taken for an OFFER")
 	}
-	b[frameDHCP], b[frameUDP+3] = 2, clientPort // its answer
+	b[0] = 2 // its answer
 	if client, ok := offered(b); !ok || client != 0x010203 {
 		t.Errorf("an OFFER for %x, %t", client, ok)
 	}
-	b[frameYiaddr] = 198
+	b[dhcpYiaddr] = 198
 	if _, ok := offered(b); ok {
 		t.Error("a lease is taken for an OFFER of a ProxyDHCP server")
 	}
