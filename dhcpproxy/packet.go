@@ -127,7 +127,8 @@ func Parse(packet []byte) (*dhcpv4.DHCPv4, error) {
 		return nil, err
 	}
 	// A second end option is harmless, and some firmware forgets the first.
-	req, err := dhcpv4.FromBytes(append(bytes.Clone(packet), dhcpv4.OptionEnd.Code()))
+	ended := append(make([]byte, 0, len(packet)+1), packet...)
+	req, err := dhcpv4.FromBytes(append(ended, dhcpv4.OptionEnd.Code()))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", errMalformed, err)
 	}
