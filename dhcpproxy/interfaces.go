@@ -83,7 +83,7 @@ func (h *host) ingress(port uint16, p packet) (in Ingress, why string) {
 	}
 	return Ingress{
 		Interface: ifi.Interface, Port: port,
-		Source: p.source, Destination: p.destination, Routed: h.addrs[p.destination],
+		Source: p.source, Destination: p.destination, Ours: h.addrs[p.destination],
 	}, ""
 }
 
@@ -177,16 +177,16 @@ type Ingress struct {
 	Port        uint16         // of ours: PortDHCP or PortBoot
 	Source      netip.AddrPort // from the packet's headers
 	Destination netip.Addr     // from the packet's IP header; may be a broadcast address
-	// Routed says that Destination is an address of this host, on whatever
+	// Ours says that Destination is an address of this host, on whatever
 	// interface: a relay may know us by another one than it reaches us on.
-	Routed bool
+	Ours bool
 }
 
 // serverAddr is the address of ours that the client can reach: the one the
 // packet was sent to, else the one in the client's subnet, else the interface's
 // first that is not link-local. ok is false if there is none.
 func (in Ingress) serverAddr(client netip.Addr) (addr netip.Addr, ok bool) {
-	if in.Routed && !in.Destination.IsLoopback() {
+	if in.Ours && !in.Destination.IsLoopback() {
 		return in.Destination, true
 	}
 	var usable []netip.Prefix
