@@ -24,6 +24,8 @@ const (
 	ReasonNoAddress      bootmenu.Reason = "no_address"      // we have no address that the client could reach
 	ReasonNoSource       bootmenu.Reason = "no_source"       // a request on 4011 that comes from nowhere
 	ReasonOtherInterface bootmenu.Reason = "other_interface" // came in on an interface that is not served
+	ReasonRateLimited    bootmenu.Reason = "rate_limited"    // one of too many requests
+	ReasonPanic          bootmenu.Reason = "panic"           // a fault in the parser or in the decision
 	ReasonLoop           bootmenu.Reason = "loop"            // the loader it was given asks for itself for ever
 	ReasonSendFailed     bootmenu.Reason = "send_failed"     // the kernel did not take the reply
 )

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,7 +66,7 @@ type glance struct {
 	mac         bootmenu.MAC
 	messageType dhcpv4.MessageType // option 53, 0 if absent
 	requested   netip.Addr         // option 50, zero if absent
-	vendorClass []byte             // option 60
+	vendorClass []byte             // option 60; in the packet, unless it was split
 	bootItem    bool               // option 43 asks for a boot item
 }
 
@@ -109,26 +110,25 @@ func (g *glance) option(code byte, value []byte) {
 			g.requested = netip.AddrFrom4([4]byte(value))
 		}
 	case dhcpv4.OptionClassIdentifier.Code():
-		g.vendorClass = append(g.vendorClass, value...)
+		if g.vendorClass == nil {
+			g.vendorClass = slices.Clip(value)
+		} else {
+			g.vendorClass = append(g.vendorClass, value...)
+		}
 	case dhcpv4.OptionVendorSpecificInformation.Code():
 		g.bootItem = bootmenu.HasBootItem(value)
 	}
 }
 
 // Parse reads a DHCP request. It accepts what firmware sends: pads between
-// options, options split over several (RFC 3396), a missing end option. A panic
-// of the parser is contained and reported as an error.
-func Parse(packet []byte) (req *dhcpv4.DHCPv4, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			req, err = nil, fmt.Errorf("%w: %v", errMalformed, p)
-		}
-	}()
+// options, options split over several (RFC 3396), a missing end option.
+func Parse(packet []byte) (*dhcpv4.DHCPv4, error) {
 	if _, err := look(packet); err != nil {
 		return nil, err
 	}
 	// A second end option is harmless, and some firmware forgets the first.
-	req, err = dhcpv4.FromBytes(append(bytes.Clone(packet), dhcpv4.OptionEnd.Code()))
+	ended := append(make([]byte, 0, len(packet)+1), packet...)
+	req, err := dhcpv4.FromBytes(append(ended, dhcpv4.OptionEnd.Code()))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", errMalformed, err)
 	}

@@ -69,6 +69,7 @@ func settingsOf(s config.Service) daemon.Settings {
 			Enabled:     s.DHCP.Enabled,
 			Relays:      s.DHCP.Relays,
 			IPXEClasses: s.DHCP.IPXEUserClasses,
+			Limits:      s.DHCP.Limits,
 		},
 		TFTP: daemon.TFTPSettings{
 			Listen:       s.TFTP.Listen,

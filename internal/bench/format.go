@@ -16,6 +16,8 @@ func (m measurement) line() string {
 	text := ""
 	if x, ok := memory.of(m); ok {
 		text = fmt.Sprintf("%d open, %.0f bytes each", m.open, x)
+	} else if x, ok := offerCPU.of(m); ok {
+		text = m.offerLine(x)
 	} else if x, ok := cpu.of(m); ok {
 		text = fmt.Sprintf("%s MB/s, %s CPU-s/GB, p99 %s", rate.number(value{m.Rate(), true}), cpu.number(value{x, true}),
 			duration(value{m.Percentile(0.99).Seconds(), true}))
@@ -31,7 +33,7 @@ func (m measurement) line() string {
 
 // String is the metric's name and unit in a table.
 func (k metric) String() string {
-	return [...]string{"MB/s", "CPU-s/GB", "p99", "bytes for each open transfer", "peak MB", "failed"}[k]
+	return [...]string{"MB/s", "CPU-s/GB", "p99", "bytes for each open transfer", "peak MB", "failed", "OFFERs/s", "CPU-us/OFFER"}[k]
 }
 
 // number is a value without its unit; empty if there is none.
@@ -47,6 +49,9 @@ func (k metric) number(v value) string {
 		return number(v, "%.2f")
 	case peak:
 		v.x /= 1e6
+	case offerCPU:
+		v.x *= 1e6
+		return number(v, "%.1f")
 	}
 	return number(v, "%.0f")
 }

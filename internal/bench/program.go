@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,8 @@ import (
 type program struct {
 	*lab.Process
 	*cgroup
-	net *lab.Network
+	net  *lab.Network
+	port uint16 // UDP, bound while it runs
 }
 
 // startBound is how long a server may take to listen, or to let go of the port.
@@ -32,14 +34,14 @@ func launch(ctx context.Context, net *lab.Network, s server) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &program{cgroup: group, net: net}
+	p := &program{cgroup: group, net: net, port: cmp.Or(s.port, address.Port())}
 	if p.Process, err = p.start(s); err != nil {
 		return nil, errors.Join(err, group.remove())
 	}
 	ctx, cancel := context.WithTimeout(ctx, startBound)
 	defer cancel()
 	err = p.Guard(ctx, func(ctx context.Context) error {
-		return net.WaitUDP(ctx, lab.BootPlace, address.Port(), true)
+		return net.WaitUDP(ctx, lab.BootPlace, p.port, true)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s does not listen: %w", s.name, errors.Join(err, p.end()))
@@ -80,7 +82,7 @@ func (p *program) stop(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startBound)
 	defer cancel()
-	return p.net.WaitUDP(ctx, lab.BootPlace, address.Port(), false)
+	return p.net.WaitUDP(ctx, lab.BootPlace, p.port, false)
 }
 
 func (p *program) end() error {

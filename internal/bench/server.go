@@ -35,6 +35,7 @@ type server struct {
 	name    string
 	program string
 	args    []string
+	port    uint16 // UDP, bound when it is ready; 0 means that of address
 	// isPeer: it may be the best peer. A library is none.
 	isPeer bool
 	// holds is how many open transfers it can hold; 0 means any number.

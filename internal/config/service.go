@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"netbootd/dhcpproxy"
 	"netbootd/tftp"
 )
 
@@ -45,9 +46,10 @@ const (
 
 // DHCP is the settings of [dhcp].
 type DHCP struct {
-	Enabled         bool           // answer on ports 67 and 4011
-	Relays          []netip.Prefix // relay agents that are answered, IPv4; empty: none
-	IPXEUserClasses []string       // elements of option 77 that only iPXE sends
+	Enabled         bool             // answer on ports 67 and 4011
+	Relays          []netip.Prefix   // relay agents that are answered, IPv4; empty: none
+	IPXEUserClasses []string         // elements of option 77 that only iPXE sends
+	Limits          dhcpproxy.Limits // both at least 1
 }
 
 // TFTP is the settings of [tftp].
@@ -94,7 +96,11 @@ func DefaultService() Service {
 		Profiles: "/etc/netbootd/profiles.d",
 		Images:   "/var/lib/netbootd/images",
 		State:    "/var/lib/netbootd/state",
-		DHCP:     DHCP{Enabled: true, IPXEUserClasses: []string{"iPXE"}},
+		DHCP: DHCP{
+			Enabled:         true,
+			IPXEUserClasses: []string{"iPXE"},
+			Limits:          dhcpproxy.Limits{PerMachine: dhcpproxy.DefaultPerMachine, Total: dhcpproxy.DefaultTotal},
+		},
 		TFTP: TFTP{
 			Listen:                ":69",
 			Limits:                tftp.Limits{Blksize: tftp.MaxBlksize, Windowsize: defaultMaxWindowsize},

@@ -18,6 +18,9 @@ const (
 	maxCacheBytes = 1 << 40
 )
 
+// maxRequestsLimit is beyond what one host can answer in a second.
+const maxRequestsLimit = 1_000_000
+
 // serviceSchema is what may stand in netbootd.toml. Values go to s, and those of
 // [tftp.write] to w; relative paths are relative to dir.
 func serviceSchema(s *Service, w *Write, dir string) *table {
@@ -88,6 +91,16 @@ func dhcpTable(c *DHCP) table {
 			name: "ipxe_user_classes", def: `["iPXE"]`, example: `["iPXE", "ours"]`,
 			value: list(&c.IPXEUserClasses, parsePlain),
 			doc:   "User classes (option 77) that tell that iPXE is asking and not the firmware below it. A custom build of iPXE may send another one.",
+		},
+		{
+			name: "max_requests", def: "5000", example: "500",
+			value: number(&c.Limits.Total, 1, maxRequestsLimit),
+			doc:   "How many requests of machines that boot from the network are looked at in a second. More get no answer, and ask again. Answers are broadcast, so this is also how much of the network they can take.",
+		},
+		{
+			name: "max_requests_per_machine", def: "10", example: "4",
+			value: number(&c.Limits.PerMachine, 1, maxRequestsLimit),
+			doc:   "How many requests of one machine are looked at in a second.",
 		},
 	}}
 }

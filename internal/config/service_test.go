@@ -10,6 +10,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"netbootd/dhcpproxy"
 	"netbootd/tftp"
 )
 
@@ -48,8 +49,11 @@ func TestParseService(t *testing.T) {
 		{"a list over many lines, with comments and a comma at its end", "interfaces = [ # two\n  'eth0', # one\n  \"br0.7\",\n]", func(s *Service) {
 			s.Interfaces = []string{"eth0", "br0.7"}
 		}},
-		{"dhcp", "[dhcp]\nenabled = false\nrelays = [\"198.18.0.0/16\", \"192.0.2.1/32\"]\nipxe_user_classes = []", func(s *Service) {
-			s.DHCP = DHCP{Relays: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16"), netip.MustParsePrefix("192.0.2.1/32")}}
+		{"dhcp", "[dhcp]\nenabled = false\nrelays = [\"198.18.0.0/16\", \"192.0.2.1/32\"]\nipxe_user_classes = []\nmax_requests = 500\nmax_requests_per_machine = 1", func(s *Service) {
+			s.DHCP = DHCP{
+				Relays: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16"), netip.MustParsePrefix("192.0.2.1/32")},
+				Limits: dhcpproxy.Limits{PerMachine: 1, Total: 500},
+			}
 		}},
 		{"metrics off, TFTP on one IPv6 address", "metrics.listen = \"\"\ntftp.listen = \"[2001:db8::1]:0\"", func(s *Service) {
 			s.Metrics.Listen, s.TFTP.Listen = "", "[2001:db8::1]:0"

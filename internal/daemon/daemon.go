@@ -30,6 +30,8 @@ type Daemon struct {
 	tree     *boottree.Tree
 	listener *listener
 	dhcp     *dhcpproxy.Server // nil if switched off
+	beside   string            // who holds port 67, if its packets are read beside it
+	ifaces   *interfaceWatch   // nil with dhcp
 	control  net.Listener
 	web      net.Listener // metrics and health; nil if switched off
 	metrics  *metrics.Metrics
@@ -131,7 +133,9 @@ func (d *Daemon) tftpOptions() tftp.Options {
 func (d *Daemon) bind() (err error) {
 	s := d.opts.Settings
 	if s.DHCP.Enabled {
-		d.tellInterfaces()
+		if d.ifaces, err = d.watchInterfaces(); err != nil {
+			return err
+		}
 	}
 	var access string
 	if d.control, access, err = control.ListenUnix(s.ControlSocket); err != nil {
@@ -161,6 +165,7 @@ func (d *Daemon) bind() (err error) {
 			Relays:      s.DHCP.Relays,
 			IPXEClasses: s.DHCP.IPXEClasses,
 		},
+		Limits: s.DHCP.Limits,
 		Links:  d.links,
 		Report: func(e dhcpproxy.Event) { d.metrics.DHCP(e); d.log.DHCP(e) },
 	})
@@ -168,6 +173,10 @@ func (d *Daemon) bind() (err error) {
 		return err
 	}
 	d.opts.Logger.Info("ProxyDHCP is up", "addresses", addrTexts(d.dhcp.Addrs()))
+	if d.dhcp.Beside() {
+		d.beside = holderText(dhcpproxy.PortDHCP)
+		d.opts.Logger.Info("port 67 is taken: its packets are read beside their server, with a packet socket", "beside", d.beside)
+	}
 	return nil
 }
 
@@ -178,6 +187,9 @@ func (d *Daemon) unbind() {
 		if ln != nil {
 			_ = ln.Close()
 		}
+	}
+	if d.ifaces != nil {
+		d.ifaces.close()
 	}
 }
 
@@ -192,6 +204,7 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 	var offers, tells errgroup.Group
 	if d.dhcp != nil {
 		offers.Go(func() error { return d.watch(d.dhcp.Serve(offering)) })
+		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.dhcp.SetInterfaces)) })
 	}
 	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, control.Handler(d))) })
 	if d.web != nil {

@@ -31,6 +31,7 @@ type DHCPSettings struct {
 	Enabled     bool
 	Relays      []netip.Prefix // relays that are answered
 	IPXEClasses []string       // user classes that iPXE builds announce
+	Limits      dhcpproxy.Limits
 }
 
 // TFTPSettings are those of the TFTP service.

@@ -4,11 +4,12 @@
 #
 #   packages.sh unit    what the race detector needs
 #   packages.sh demo    what the virtual network and its PC need
-#   packages.sh e2e     the same, TFTP clients, a board with U-Boot, and Prometheus
+#   packages.sh e2e     the same, TFTP clients, a board with U-Boot, Prometheus, and a
+#                       DHCP relay
 #   packages.sh bench   the servers that netbootd is measured against
 #
-# Nothing in these lists starts a service. Prometheus and the TFTP servers would,
-# so they are only unpacked, below build/pkg of the repository.
+# Nothing in these lists starts a service. Prometheus, the DHCP relay and the TFTP
+# servers would, so they are only unpacked, below build/pkg of the repository.
 set -eu
 
 # Go fetches modules by HTTPS.
@@ -103,6 +104,7 @@ e2e)
 	# shellcheck disable=SC2086
 	install_missing $go $common $clients $loaders $board
 	unpack prometheus usr/bin/promtool
+	unpack isc-dhcp-relay usr/sbin/dhcrelay
 	;;
 bench)
 	# shellcheck disable=SC2086

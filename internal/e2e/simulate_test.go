@@ -362,7 +362,7 @@ func offerOnly(t *testing.T, n *lab.Network, siaddr netip.Addr) {
 			if err != nil {
 				return
 			}
-			if offer, ok := offerFor(b[:size], siaddr); ok {
+			if offer, ok := wrongOffer(b[:size], siaddr); ok {
 				// Without a default route 255.255.255.255 leads nowhere.
 				_, _ = conn.WriteToUDP(offer.ToBytes(), &net.UDPAddr{IP: net.IPv4(198, 18, 0, 255), Port: dhcpClientPort})
 			}
@@ -370,8 +370,8 @@ func offerOnly(t *testing.T, n *lab.Network, siaddr netip.Addr) {
 	}()
 }
 
-// offerFor is the OFFER for a PXE client's DISCOVER.
-func offerFor(packet []byte, siaddr netip.Addr) (*dhcpv4.DHCPv4, bool) {
+// wrongOffer is the OFFER, with that siaddr, for a PXE client's DISCOVER.
+func wrongOffer(packet []byte, siaddr netip.Addr) (*dhcpv4.DHCPv4, bool) {
 	m, err := dhcpv4.FromBytes(packet)
 	if err != nil || m.MessageType() != dhcpv4.MessageTypeDiscover {
 		return nil, false
