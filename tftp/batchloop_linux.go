@@ -55,7 +55,7 @@ func listenBatch(o Options) (loop, error) {
 	l := &batchLoop{
 		options:    o,
 		requests:   requests,
-		gate:       gate{maxTransfers: o.MaxTransfers, maxPerClient: o.MaxPerClient, clients: make(map[netip.Addr]guest)},
+		gate:       gate{maxTransfers: o.MaxTransfers, maxPerClient: o.MaxPerClient, clients: make(map[endpoint]guest)},
 		cache:      newCache(o.CacheBytes),
 		interfaces: newInterfaces(),
 		epoch:      time.Now(),

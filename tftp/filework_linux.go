@@ -10,7 +10,7 @@ func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 	var cached *cachedFile
 	var limits Limits
 	size, label := int64(-1), ""
-	file, err := l.options.Opener.Open(ctx, OpenRequest{Client: f.client, Local: f.local, Name: r.Name})
+	file, err := l.options.Opener.Open(ctx, OpenRequest{Client: f.client(), Local: f.local(), Name: r.Name})
 	if err == nil {
 		size, label, limits = file.Size(), file.Label(), file.Limits()
 		cached, err = l.enterFile(ctx, file, r.Mode)
@@ -31,7 +31,7 @@ func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 	default:
 		f.file = cached
 		var first output
-		f.x, first = newTransfer(l.options.terms(r, limits, cached.size, fitting(mtu, f.client.Addr().Is6())), cached.size, t.now)
+		f.x, first = newTransfer(l.options.terms(r, limits, cached.size, fitting(mtu, f.sock.v6)), cached.size, t.now)
 		w.perform(t, f, first)
 	}
 	w.arm(t.now)

@@ -68,7 +68,7 @@ func (l *batchLoop) request(ctx context.Context, t *turn, c *requestConn, d data
 			return
 		}
 	case err == nil:
-		f := l.newFlow(r, d, b)
+		f := l.newFlow(r, c, d, b)
 		switch l.admit(t, f) {
 		case admitted:
 			l.files.do(func() { l.open(ctx, f, r) })
@@ -84,11 +84,10 @@ func (l *batchLoop) request(ctx context.Context, t *turn, c *requestConn, d data
 
 // newFlow makes the flow for a RRQ, and picks its worker: always the same for
 // the same client's end.
-func (l *batchLoop) newFlow(r Request, d datagram, b []byte) *flow {
+func (l *batchLoop) newFlow(r Request, c *requestConn, d datagram, b []byte) *flow {
 	f := &flow{
-		client: d.from, local: d.to, name: r.Name, size: -1,
+		conn: c, ifindex: d.ifindex, name: r.Name, size: -1,
 		digest: maphash.Bytes(l.seed, b), began: l.now(),
-		refuses: l.interfaces, ifindex: d.ifindex,
 	}
 	f.to = endpointOf(d)
 	if to := d.to.Addr(); !to.IsUnspecified() {
@@ -134,7 +133,7 @@ func (w *worker) admit(t *turn, f *flow) (admission, verdict) {
 	if old := w.flows[f.to]; old != nil && !w.yields(t, old, f) {
 		return settled, mayEnter
 	}
-	f.sock = w.socketFor(f.to, f.client.Addr().Is6())
+	f.sock = w.socketFor(f.to, f.conn.addr.Addr().Is6())
 	v := w.loop.gate.enter(f)
 	if v != mayEnter {
 		return settled, v
@@ -172,7 +171,7 @@ func (l *batchLoop) evict(t *turn, f *flow, v verdict) bool {
 	for _, w := range l.workers {
 		w.mu.Lock()
 		for one := w.dally.first; one != nil; one = one.dally.next {
-			if v == clientFull && one.client.Addr() != f.client.Addr() || !one.x.delivered() {
+			if v == clientFull && one.to.host() != f.to.host() || !one.x.delivered() {
 				continue
 			}
 			if oldest == nil || one.x.progressAt < oldest.x.progressAt {

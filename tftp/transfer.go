@@ -170,6 +170,7 @@ func (x *transfer) ack(b BlockNumber, now time.Duration) output {
 func (x *transfer) advance(n int64, now time.Duration) output {
 	if !x.proven {
 		x.proven, x.provenAt = true, now
+		x.terms.oack = nil // it is never sent again
 	}
 	x.acked, x.progressAt = n, now
 	if n < x.high {

@@ -168,12 +168,9 @@ func (w *worker) stranger(t *turn, s *socket, from endpoint, b []byte) {
 		// the answer.
 		return
 	}
-	r, ok := w.loop.gate.routeTo(from.ip())
-	if !ok || r.sock.v6 != s.v6 {
-		return
+	if r, ok := w.loop.gate.routeTo(from, s); ok {
+		t.out.add(r, nil, wireUnknownTID.packet())
 	}
-	r.sock, r.to = s, from
-	t.out.add(r, nil, wireUnknownTID.packet())
 }
 
 // socketFor picks the port to answer a client from.
