@@ -20,7 +20,7 @@ func newRunCommand(configFile *string, stderr io.Writer) *cobra.Command {
 		Use:   "run",
 		Short: "Serve until told to stop",
 		Long: "Serve until told to stop. Without any configuration it starts with defaults and says what\n" +
-			"it found; with no profile it answers nobody. It needs Linux; the other commands do not.\n\n" +
+			"it found; with no profile it answers nobody. It needs Linux, as simulate does; the other commands do not.\n\n" +
 			"SIGHUP reads profiles and boot loaders anew. SIGTERM or Ctrl-C stops: nothing is offered\n" +
 			"any more, and transfers may end within [tftp] drain; a second one ends at once.",
 		Args: cobra.NoArgs,
