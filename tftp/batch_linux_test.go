@@ -116,7 +116,15 @@ func TestLateACKOfDeliveredTransfer(t *testing.T) {
 		p.SendTo(first, late) // of the transfer just ended, then of one before it
 		stranger.SendTo(first, late)
 		stranger.ExpectError(tftp.ErrUnknownTID) // by now the late ACK has been read as well
+		p.Ask("nothing")
+		p.ExpectError(tftp.ErrFileNotFound) // and not 5
+		s.report(t)
+		p.SendTo(first, late) // of a transfer before one that was refused
+		stranger.SendTo(first, late)
+		stranger.ExpectError(tftp.ErrUnknownTID)
 	}
+	p.Ask("nothing")
+	p.ExpectError(tftp.ErrFileNotFound)
 }
 
 func TestThousandsOfTransfersAtOnce(t *testing.T) {

@@ -39,10 +39,10 @@ type worker struct {
 	rotated     time.Duration      // when ended last became endedBefore
 }
 
-// A trace is what is remembered of the last transfer of a client's port.
+// A trace is what is remembered of the last transfers of a client's port.
 type trace struct {
-	sock      *socket // it was answered from
-	delivered bool
+	sock      *socket // the last one was answered from
+	delivered bool    // one of them was
 }
 
 // A queue is a list of flows in order of arrival, linked by their dally hooks.
@@ -184,7 +184,7 @@ func (w *worker) socketFor(to endpoint, v6 bool) *socket {
 	return last
 }
 
-// trace is what is left of the last transfer of a client's port, if anything.
+// trace is what is left of the last transfers of a client's port, if anything.
 func (w *worker) trace(of endpoint) trace {
 	if last, ok := w.ended[of]; ok {
 		return last
@@ -285,7 +285,7 @@ func (w *worker) end(t *turn, f *flow, o output) {
 	if w.ended == nil {
 		w.ended = make(map[endpoint]trace)
 	}
-	w.ended[f.to] = trace{sock: f.sock, delivered: o.result == Delivered}
+	w.ended[f.to] = trace{sock: f.sock, delivered: o.result == Delivered || w.trace(f.to).delivered}
 	w.loop.gate.leave(f)
 	if f.file != nil {
 		t.idle = append(t.idle, f.file)
