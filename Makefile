@@ -6,10 +6,14 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 REVISION ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 
+# What a release is built for. Outside Linux "netbootd run" only says that it needs it.
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+
 GO       ?= go
 FIRMWARE ?= bios
 PREFIX   ?= /usr/local
 FUZZTIME ?= 30s
+SOAKTIME ?= 10m
 
 # The virtual network needs root; everything is built as the user who calls.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -25,9 +29,13 @@ build: ## build the static binary build/netbootd for this machine
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/netbootd ./cmd/netbootd
 
 .PHONY: release
-release: ## build static binaries for linux/amd64 and linux/arm64
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/netbootd-linux-amd64 ./cmd/netbootd
-	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/netbootd-linux-arm64 ./cmd/netbootd
+release: ## build static binaries for Linux, and the commands for macOS and Windows
+	@set -e; for platform in $(PLATFORMS); do \
+		export CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/}; \
+		out=build/netbootd-$$GOOS-$$GOARCH$$($(GO) env GOEXE); \
+		echo $$out; \
+		$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$out ./cmd/netbootd; \
+	done
 
 .PHONY: demo
 demo: ## boot a virtual PC through netbootd on a virtual network (FIRMWARE=bios or uefi)
@@ -56,8 +64,8 @@ e2e: ## run the tests with real firmware, TFTP clients and Prometheus (needs roo
 lint: ## check format, vet and staticcheck with every check
 	@unformatted=$$(gofmt -s -l $$($(GO) list -f "{{.Dir}}" ./...)); if [ -n "$$unformatted" ]; then echo "gofmt -s would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
-	GOOS=darwin $(GO) vet ./tftp/... ./client/...
-	GOOS=windows $(GO) vet ./tftp/... ./client/...
+	GOOS=darwin $(GO) vet ./cmd/netbootd ./client/... ./tftp/...
+	GOOS=windows $(GO) vet ./cmd/netbootd ./client/... ./tftp/...
 	$(GO) tool -modfile=tools/go.mod staticcheck -checks all ./...
 	$(GO) mod tidy -diff
 
@@ -68,6 +76,10 @@ fuzz: ## run each fuzz target for FUZZTIME
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
+
+.PHONY: soak
+soak: ## let clients of all kinds at the TFTP server for SOAKTIME (10m) while its files change
+	SOAKTIME=$(SOAKTIME) $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./internal/daemon
 
 .PHONY: bench
 bench: build ## measure netbootd beside other TFTP servers (needs root; BENCH_FLAGS, BENCH_WRITE=1)

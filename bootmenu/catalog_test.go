@@ -127,6 +127,10 @@ func TestOverlayReplacesSingleKeys(t *testing.T) {
 	if got := base.With(Overlay{Offer: StyleSkip}); got.Offer != StyleSkip || got.Kernel != "linux" {
 		t.Errorf("a style: %+v", got)
 	}
+	limited := Boot{Kernel: "linux", TFTP: TFTPLimits{MaxWindowsize: 4}}
+	if got := limited.With(Overlay{BootFile: text("x.efi")}); got.TFTP.MaxWindowsize != 4 {
+		t.Errorf("the limits of TFTP are gone: %+v", got)
+	}
 	if got := base.With(Overlay{Initrd: []string{}}); len(got.Initrd) != 0 {
 		t.Errorf("empty list of initrds: %+v", got)
 	}

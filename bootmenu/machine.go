@@ -46,14 +46,14 @@ func (m MAC) IsZero() bool { return m.len == 0 }
 
 // String is the address in lower-case hexadecimal pairs with colons, or empty.
 func (m MAC) String() string {
-	var sb strings.Builder
-	for i, b := range m.addr[:m.len] {
+	text := make([]byte, 0, 3*len(m.addr))
+	for i := range m.addr[:m.len] {
 		if i > 0 {
-			sb.WriteByte(':')
+			text = append(text, ':')
 		}
-		fmt.Fprintf(&sb, "%02x", b)
+		text = hex.AppendEncode(text, m.addr[i:i+1])
 	}
-	return sb.String()
+	return string(text)
 }
 
 // MarshalText writes what String says.

@@ -61,20 +61,21 @@ func (p Pattern) Matches(s string) bool {
 	if s == "" {
 		return false
 	}
-	parts := strings.Split(p.text, "*")
-	s, ok := strings.CutPrefix(strings.ToLower(s), parts[0])
-	if !ok || len(parts) == 1 {
+	first, parts, stars := strings.Cut(p.text, "*")
+	s, ok := strings.CutPrefix(strings.ToLower(s), first)
+	if !ok || !stars {
 		return ok && s == ""
 	}
-	last := len(parts) - 1
-	for _, part := range parts[1:last] {
-		_, rest, found := strings.Cut(s, part)
-		if !found {
+	for {
+		part, more, stars := strings.Cut(parts, "*")
+		if !stars {
+			return strings.HasSuffix(s, part)
+		}
+		if _, s, ok = strings.Cut(s, part); !ok {
 			return false
 		}
-		s = rest
+		parts = more
 	}
-	return strings.HasSuffix(s, parts[last])
 }
 
 // literal is how many characters of the pattern are not stars.
@@ -109,8 +110,8 @@ func (mt *Match) match(m Machine) (specificity, bool) {
 	if mt.All {
 		return s, true
 	}
-	mac, ok1 := best(mt.MAC, m.MAC.String())
-	id, ok2 := best(mt.ID, m.ID.String())
+	mac, ok1 := bestText(mt.MAC, m.MAC)
+	id, ok2 := bestText(mt.ID, m.ID)
 	iface, ok3 := best(mt.Interface, m.Interface)
 	user, ok4 := best(mt.UserClass, m.UserClass...)
 	vendor, ok5 := best(mt.VendorClass, m.VendorClass)
@@ -138,6 +139,14 @@ func best(patterns []Pattern, values ...string) (n int, ok bool) {
 		}
 	}
 	return n, ok
+}
+
+// bestText is best of what a value's text is, which is not written in vain.
+func bestText[T fmt.Stringer](patterns []Pattern, value T) (n int, ok bool) {
+	if len(patterns) == 0 {
+		return 0, true
+	}
+	return best(patterns, value.String())
 }
 
 // bestPrefix is the length plus one of the longest prefix that holds addr.

@@ -14,7 +14,7 @@ type Profile struct {
 	Priority  int              // decides between equally specific profiles, higher wins
 	Autostart bool             // started with the service unless somebody stopped it
 	Match     *Match           // nil: an entry of the menu that every machine is offered
-	Boot      Boot             // the top-level keys
+	Boot      Boot             // the top-level keys, and [tftp]
 	Arch      map[Arch]Overlay // [arch.X]
 	IPXE      Overlay          // [ipxe]
 }
@@ -33,13 +33,22 @@ const (
 // Instead is set. Files are names in the boot tree, with slashes, never host
 // paths.
 type Boot struct {
-	Root     string   // directory under images whose files hide others of the same name
-	BootFile string   // handed to the firmware as it is
-	Kernel   string   // started through a loader
-	Initrd   []string // loaded with the kernel, in this order
-	Cmdline  string   // the kernel's command line
-	Instead  Instead  // of loading anything
-	Offer    Style    // form of the reply; empty: what the machine's kind follows
+	Root     string     // directory under images whose files hide others of the same name
+	BootFile string     // handed to the firmware as it is
+	Kernel   string     // started through a loader
+	Initrd   []string   // loaded with the kernel, in this order
+	Cmdline  string     // the kernel's command line
+	Instead  Instead    // of loading anything
+	Offer    Style      // form of the reply; empty: what the machine's kind follows
+	TFTP     TFTPLimits // [tftp]: bounds for fetching all that
+}
+
+// TFTPLimits bound what a machine may negotiate when it fetches files by TFTP.
+// They hold beside the server's; the zero value bounds nothing.
+type TFTPLimits struct {
+	MaxBlksize    uint16   // bytes, 8 to 65464; 0: no bound
+	MaxWindowsize uint16   // blocks, at least 1; 0: no bound
+	RefuseOptions []string // names of options in lower case that are not granted
 }
 
 // An Overlay is one table of a profile that replaces single keys; a field that

@@ -149,10 +149,14 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	return p
 }
 
+// wsaConnectionRefused is what Windows says where others say ECONNREFUSED, which
+// package syscall has invented a number for there.
+const wsaConnectionRefused = syscall.Errno(10061)
+
 // dialError says what a failed connection means.
 func (c *Client) dialError(err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaConnectionRefused):
 		return fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, c.socket)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: this user may not use %s", ErrForbidden, c.socket)

@@ -21,8 +21,10 @@ type Status struct {
 // A Listener is one bound socket.
 type Listener struct {
 	Service string `json:"service"` // proxydhcp, tftp, metrics, control
-	Network string `json:"network"` // udp, tcp, unix
+	Network string `json:"network"` // udp, tcp, unix; packet: read with a packet socket
 	Address string `json:"address"` // really bound
+	// Beside is the program that holds the port, if its packets are read beside it.
+	Beside string `json:"beside,omitempty"`
 }
 
 // An Interface is one network interface of the host.

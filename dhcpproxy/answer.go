@@ -25,6 +25,8 @@ const (
 	ReasonNoAddress      bootmenu.Reason = "no_address"      // we have no address that the client could reach
 	ReasonNoSource       bootmenu.Reason = "no_source"       // a request on 4011 that comes from nowhere
 	ReasonOtherInterface bootmenu.Reason = "other_interface" // came in on an interface that is not served
+	ReasonRateLimited    bootmenu.Reason = "rate_limited"    // one of too many requests
+	ReasonPanic          bootmenu.Reason = "panic"           // a fault in the parser or in the decision
 	ReasonLoop           bootmenu.Reason = "loop"            // the loader it was given asks for itself for ever
 	ReasonSendFailed     bootmenu.Reason = "send_failed"     // the kernel did not take the reply
 )
@@ -99,6 +101,31 @@ func (r *Responder) Answer(req *dhcpv4.DHCPv4, in Ingress, recall func(bootmenu.
 		return r.serveItem(v, req, item, past)
 	}
 	return r.offer(v, req, past)
+}
+
+// AnswerPacket decides what a packet gets, as [Responder.Answer] does, and writes
+// the reply. The error says why a packet is no request. A panic in there ends this
+// one packet and not the service.
+func (r *Responder) AnswerPacket(packet []byte, in Ingress, recall func(bootmenu.Machine) Past) (v Verdict, reply []byte, err error) {
+	g, err := look(packet)
+	v.Type = g.messageType
+	v.Machine = bootmenu.Machine{MAC: g.mac, Arch: bootmenu.ArchUnknown, Interface: in.Interface.Name}
+	if err != nil {
+		return v, nil, err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			v, reply = v.silent(ReasonPanic, fmt.Sprintf("a fault of netbootd, please report it: %v", p)), nil
+		}
+	}()
+	req, err := Parse(packet)
+	if err != nil {
+		return v, nil, err
+	}
+	if v = r.Answer(req, in, recall); v.Reply == nil {
+		return v, nil, nil
+	}
+	return v, v.Reply.Packet.ToBytes(), nil
 }
 
 // offer completes v for a machine that wants to know what to boot.

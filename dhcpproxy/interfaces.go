@@ -1,13 +1,12 @@
 package dhcpproxy
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
 	"regexp"
 	"slices"
-	"sync"
-	"time"
 )
 
 // An Interface is one of the host's network interfaces at one moment.
@@ -37,42 +36,69 @@ func HostInterfaces() ([]Interface, error) {
 	return all, nil
 }
 
-// tableAge is how long the host's interfaces are believed to be as they were:
-// they come, go and change address while the service runs, and reading them for
-// each packet would cost more than answering it.
-const tableAge = time.Second
-
-// A hostTable is the host's interfaces by index, at most tableAge old. It is safe
-// for concurrent use.
-type hostTable struct {
-	read    func() ([]Interface, error)
-	mu      sync.Mutex        // guards what follows
-	at      time.Time         // when byIndex was read
-	byIndex map[int]Interface // as it was then
+// A host is the host's interfaces at one moment.
+type host struct {
+	interfaces map[int]hostInterface // by index
+	addrs      map[netip.Addr]bool   // of all interfaces
 }
 
-func newHostTable(read func() ([]Interface, error)) *hostTable { return &hostTable{read: read} }
+type hostInterface struct {
+	Interface
+	refused string // why it is not served; empty if it is
+}
 
-// interfaceOf is the interface of that index. An index that is not in the table,
-// or a table that is too old, makes it be read anew; if that fails the old one
-// stands.
-func (t *hostTable) interfaceOf(index int, now time.Time) (Interface, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	in, ok := t.byIndex[index]
-	if ok && now.Sub(t.at) < tableAge {
-		return in, true
-	}
-	all, err := t.read()
-	if err != nil {
-		return in, ok
-	}
-	t.at, t.byIndex = now, make(map[int]Interface)
+func newHost(all []Interface, policy Policy) *host {
+	h := &host{interfaces: make(map[int]hostInterface), addrs: make(map[netip.Addr]bool)}
 	for _, in := range all {
-		t.byIndex[in.Index] = in
+		h.interfaces[in.Index] = hostInterface{in, policy.Refuses(in)}
+		for _, p := range in.Addrs {
+			h.addrs[p.Addr()] = true
+		}
 	}
-	in, ok = t.byIndex[index]
-	return in, ok
+	return h
+}
+
+// receives tells whether the kernel would hand p to a socket of this host that is
+// bound to every address.
+func (h *host) receives(p packet) bool {
+	if h.addrs[p.destination] || p.destination == limitedBroadcast {
+		return true
+	}
+	for _, prefix := range h.interfaces[p.ifindex].Addrs {
+		if p.destination == directedBroadcast(prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// ingress tells where a packet came in, or why that interface is not served.
+func (h *host) ingress(port uint16, p packet) (in Ingress, why string) {
+	ifi, ok := h.interfaces[p.ifindex]
+	switch {
+	case !ok:
+		return in, fmt.Sprintf("interface %d is gone", p.ifindex)
+	case ifi.refused != "":
+		return in, ifi.Name + ": " + ifi.refused
+	}
+	return Ingress{
+		Interface: ifi.Interface, Port: port,
+		Source: p.source, Destination: p.destination, Ours: h.addrs[p.destination],
+	}, ""
+}
+
+// limitedBroadcast reaches everybody on a link.
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// directedBroadcast is the last address of an IPv4 network. It is the zero Addr
+// for one too small to have a broadcast address (RFC 3021).
+func directedBroadcast(p netip.Prefix) netip.Addr {
+	if p.Bits() > 30 {
+		return netip.Addr{}
+	}
+	a := p.Addr().As4()
+	last := binary.BigEndian.Uint32(a[:]) | ^uint32(0)>>p.Bits()
+	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, last)))
 }
 
 // fromNet turns the standard library's view of an interface into ours.
@@ -151,12 +177,18 @@ type Ingress struct {
 	Port        uint16         // of ours: PortDHCP or PortBoot
 	Source      netip.AddrPort // from the packet's headers
 	Destination netip.Addr     // from the packet's IP header; may be a broadcast address
+	// Ours says that Destination is an address of this host, on whatever
+	// interface: a relay may know us by another one than it reaches us on.
+	Ours bool
 }
 
 // serverAddr is the address of ours that the client can reach: the one the
 // packet was sent to, else the one in the client's subnet, else the interface's
 // first that is not link-local. ok is false if there is none.
 func (in Ingress) serverAddr(client netip.Addr) (addr netip.Addr, ok bool) {
+	if in.Ours && !in.Destination.IsLoopback() {
+		return in.Destination, true
+	}
 	var usable []netip.Prefix
 	for _, p := range in.Interface.Addrs {
 		if p.Addr() == in.Destination {
@@ -180,4 +212,19 @@ func (in Ingress) serverAddr(client netip.Addr) (addr netip.Addr, ok bool) {
 		return usable[0].Addr(), true
 	}
 	return netip.Addr{}, false
+}
+
+// replyVia is the index of the interface that a reply must leave by, or 0 if that
+// is for the routing table to say: what is on the client's link goes back there,
+// and the way to what is behind a router need not be the way it came.
+func (in Ingress) replyVia(to netip.Addr) int {
+	if to == limitedBroadcast {
+		return in.Interface.Index
+	}
+	for _, p := range in.Interface.Addrs {
+		if p.Contains(to) {
+			return in.Interface.Index
+		}
+	}
+	return 0
 }

@@ -1,10 +1,8 @@
 package dhcpproxy
 
 import (
-	"errors"
 	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -57,32 +55,88 @@ func TestPolicyChoosesInterfaces(t *testing.T) {
 	}
 }
 
-func TestHostTableNoticesChanges(t *testing.T) {
+// prefixes are those of an interface.
+func prefixes(list ...string) (all []netip.Prefix) {
+	for _, p := range list {
+		all = append(all, netip.MustParsePrefix(p))
+	}
+	return all
+}
+
+func TestReplyNamesAnAddressThatTheClientReaches(t *testing.T) {
 	t.Parallel()
-	reads := 0
-	now := []Interface{{Name: "eth0", Index: 2}}
-	var fails error
-	table := newHostTable(func() ([]Interface, error) { reads++; return now, fails })
-	start := time.Unix(1e9, 0)
-	get := func(index int, after time.Duration) (string, bool) {
-		in, ok := table.interfaceOf(index, start.Add(after))
-		return in.Name, ok
+	h := newHost([]Interface{
+		{Name: "lo", Index: 1, Up: true, Loopback: true, Addrs: prefixes("127.0.0.1/8", "198.19.0.1/32")},
+		{Name: "eth1", Index: 7, Up: true, Addrs: prefixes("169.254.7.7/16", "198.18.0.2/24", "198.18.9.2/24")},
+		{Name: "eth2", Index: 8, Up: true, Addrs: prefixes("198.18.8.2/24")},
+		{Name: "eth3", Index: 9, Up: true, Addrs: prefixes("169.254.9.9/16")},
+		{Name: "eth4", Index: 10, Up: true, Addrs: prefixes("127.0.0.5/8")},
+	}, Policy{})
+	for name, c := range map[string]struct {
+		ifindex     int
+		destination string
+		client      string // "" for none
+		want        string // "" for none
+	}{
+		"a broadcast names the first address":             {7, "255.255.255.255", "", "198.18.0.2"},
+		"a client of the second subnet":                   {7, "255.255.255.255", "198.18.9.50", "198.18.9.2"},
+		"a link-local address if there is no other":       {9, "255.255.255.255", "", "169.254.9.9"},
+		"a unicast names the address that was asked":      {7, "198.18.9.2", "198.18.0.50", "198.18.9.2"},
+		"a relay that asks by another interface's":        {7, "198.18.8.2", "198.18.77.1", "198.18.8.2"},
+		"an address of the loopback interface is no loop": {7, "198.19.0.1", "198.18.77.1", "198.19.0.1"},
+		"never 127.0.0.1":                                 {7, "127.0.0.1", "", "198.18.0.2"},
+		"only a loopback address":                         {10, "255.255.255.255", "", ""},
+	} {
+		p := packet{ifindex: c.ifindex, destination: netip.MustParseAddr(c.destination)}
+		in, why := h.ingress(PortDHCP, p)
+		if why != "" {
+			t.Errorf("%s: %s", name, why)
+			continue
+		}
+		var client netip.Addr
+		if c.client != "" {
+			client = netip.MustParseAddr(c.client)
+		}
+		addr, ok := in.serverAddr(client)
+		if ok != (c.want != "") || ok && addr.String() != c.want {
+			t.Errorf("%s: %v, want %q", name, addr, c.want)
+		}
 	}
-	if name, ok := get(2, 0); !ok || name != "eth0" || reads != 1 {
-		t.Errorf("first: %q, %v, %d reads", name, ok, reads)
+}
+
+func TestReplyLeavesByTheLinkOfTheClient(t *testing.T) {
+	t.Parallel()
+	in := Ingress{Interface: testIface}
+	for to, want := range map[string]int{
+		"255.255.255.255": 7,
+		"198.18.0.50":     7,
+		"198.18.9.50":     7,
+		"198.18.77.1":     0, // by the routing table
+	} {
+		if got := in.replyVia(netip.MustParseAddr(to)); got != want {
+			t.Errorf("to %s: interface %d, want %d", to, got, want)
+		}
 	}
-	if get(2, tableAge/2); reads != 1 {
-		t.Errorf("a young table was read again")
-	}
-	now = []Interface{{Name: "eth0.5", Index: 3}}
-	if name, ok := get(3, tableAge/2); !ok || name != "eth0.5" {
-		t.Errorf("new interface: %q, %v", name, ok)
-	}
-	if _, ok := get(2, 2*tableAge); ok {
-		t.Error("an interface that is gone was found")
-	}
-	fails = errors.New("no memory")
-	if name, ok := get(3, 9*tableAge); !ok || name != "eth0.5" {
-		t.Errorf("unreadable table: %q, %v, want the old one", name, ok)
+}
+
+func TestHostReceivesWhatTheKernelWouldHandIt(t *testing.T) {
+	t.Parallel()
+	h := newHost([]Interface{
+		{Name: "eth1", Index: 7, Up: true, Addrs: prefixes("198.18.0.2/25", "198.18.9.2/31")},
+		{Name: "eth2", Index: 8, Up: true, Addrs: prefixes("198.18.8.2/24")},
+	}, Policy{})
+	for to, want := range map[string]bool{
+		"255.255.255.255": true,
+		"198.18.0.2":      true,
+		"198.18.0.127":    true,  // broadcast address of eth1
+		"198.18.8.2":      true,  // of another interface
+		"198.18.8.255":    false, // broadcast address of another interface
+		"198.18.9.3":      false, // the peer of a link of two
+		"198.18.0.3":      false,
+		"0.0.0.0":         false,
+	} {
+		if got := h.receives(packet{ifindex: 7, destination: netip.MustParseAddr(to)}); got != want {
+			t.Errorf("%s: %t, want %t", to, got, want)
+		}
 	}
 }

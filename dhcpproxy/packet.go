@@ -68,7 +68,7 @@ type glance struct {
 	mac         bootmenu.MAC
 	messageType dhcpv4.MessageType // option 53, 0 if absent
 	requested   netip.Addr         // option 50, zero if absent
-	vendorClass []byte             // option 60
+	vendorClass []byte             // option 60; in the packet, unless it was split
 	bootItem    bool               // option 43 asks for a boot item
 }
 
@@ -145,7 +145,11 @@ func (g *glance) option(code byte, value []byte) {
 			g.requested = netip.AddrFrom4([4]byte(value))
 		}
 	case dhcpv4.OptionClassIdentifier.Code():
-		g.vendorClass = append(g.vendorClass, value...)
+		if g.vendorClass == nil {
+			g.vendorClass = slices.Clip(value)
+		} else {
+			g.vendorClass = append(g.vendorClass, value...)
+		}
 	case dhcpv4.OptionVendorSpecificInformation.Code():
 		_, g.bootItem = bootmenu.ParseBootItem(value)
 	}
@@ -153,26 +157,21 @@ func (g *glance) option(code byte, value []byte) {
 
 // Parse reads a DHCP request. It accepts what firmware sends: pads between
 // options, options split over several (RFC 3396), options in the fields file and
-// sname, a missing end option. A panic of the parser is contained and reported as
-// an error.
-func Parse(packet []byte) (req *dhcpv4.DHCPv4, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			req, err = nil, fmt.Errorf("%w: %v", errMalformed, p)
-		}
-	}()
+// sname, a missing end option. [Responder.AnswerPacket] survives a panic of the
+// parser.
+func Parse(packet []byte) (*dhcpv4.DHCPv4, error) {
 	if _, err := look(packet); err != nil {
 		return nil, err
 	}
 	// The parser knows nothing of option 52, and wants an end option.
 	plain := append(make([]byte, 0, len(packet)+1), packet[:offsetOptions]...)
-	err = eachOption(packet, func(code byte, value []byte) {
+	err := eachOption(packet, func(code byte, value []byte) {
 		plain = append(append(plain, code, byte(len(value))), value...)
 	})
 	if err != nil {
 		return nil, err
 	}
-	req, err = dhcpv4.FromBytes(append(plain, dhcpv4.OptionEnd.Code()))
+	req, err := dhcpv4.FromBytes(append(plain, dhcpv4.OptionEnd.Code()))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", errMalformed, err)
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
-
-	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"netbootd/bootmenu"
 )
@@ -16,6 +16,7 @@ import (
 // A memoryConn is a packetConn that reads from a channel and keeps what is sent.
 type memoryConn struct {
 	in     chan packet
+	fails  chan error // a read that fails
 	closed chan struct{}
 	once   sync.Once
 
@@ -32,14 +33,15 @@ type sentPacket struct {
 }
 
 func newMemoryConn() *memoryConn {
-	return &memoryConn{in: make(chan packet), closed: make(chan struct{})}
+	return &memoryConn{in: make(chan packet), fails: make(chan error), closed: make(chan struct{})}
 }
 
-func (c *memoryConn) readPacket(buf []byte) (packet, error) {
+func (c *memoryConn) readPacket() (packet, error) {
 	select {
 	case p := <-c.in:
-		p.data = buf[:copy(buf, p.data)]
 		return p, nil
+	case err := <-c.fails:
+		return packet{}, err
 	case <-c.closed:
 		return packet{}, net.ErrClosed
 	}
@@ -89,22 +91,19 @@ type bench struct {
 	stop       func() error
 }
 
-func newBench(t *testing.T) *bench {
+// newBench serves eth1 until the test ends; change may alter the options.
+func newBench(t *testing.T, change func(*Options)) *bench {
 	t.Helper()
 	b := &bench{
 		dhcp: newMemoryConn(), boot: newMemoryConn(), events: make(chan Event),
 		links: &memoryLinks{addrs: make(map[netip.Addr]bootmenu.MAC), decided: make(map[bootmenu.MAC]string)},
 	}
-	b.Server = &Server{
-		opts: Options{Node: "n1", Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: b.links, History: &History{}, Report: func(e Event) { b.events <- e }},
-		conns: []boundConn{
-			{packetConn: b.dhcp, role: PortDHCP},
-			{packetConn: b.boot, role: PortBoot},
-		},
-		host: newHostTable(func() ([]Interface, error) {
-			return []Interface{testIface, {Name: "eth2", Index: 8, Up: true, Addrs: testIface.Addrs}}, nil
-		}),
+	o := Options{Node: "n1", Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: b.links, History: &History{}, Report: func(e Event) { b.events <- e }}
+	if change != nil {
+		change(&o)
 	}
+	b.Server = newServer(o, &boundConn{packetConn: b.dhcp, role: PortDHCP}, &boundConn{packetConn: b.boot, role: PortBoot})
+	b.SetInterfaces([]Interface{testIface, {Name: "eth2", Index: 8, Up: true, Addrs: testIface.Addrs}})
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- b.Serve(ctx) }()
@@ -125,7 +124,7 @@ func broadcast(r request) packet {
 
 func TestServerAnswersAndTellsOfIt(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newBench(t, nil)
 	e := b.send(b.dhcp, broadcast(request{messageType: discover, options: join(pxe, archX64)}))
 	if !e.Answered() || e.Node != "n1" || e.Port != 67 || e.Type != TypeDiscover || e.Time.IsZero() ||
 		e.Reply.Type != "offer" || e.Reply.File != snponly || e.Reply.To.String() != "255.255.255.255:68" || e.Machine.Interface != "eth1" {
@@ -157,7 +156,7 @@ func TestServerAnswersAndTellsOfIt(t *testing.T) {
 
 func TestServerIsSilentAndSaysWhy(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newBench(t, nil)
 	elsewhere := broadcast(request{messageType: discover, options: join(pxe, archX64)})
 	elsewhere.ifindex = 8
 	gone := elsewhere
@@ -190,7 +189,7 @@ func TestServerIsSilentAndSaysWhy(t *testing.T) {
 
 func TestServerTellsWhenTheKernelRefusesAReply(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newBench(t, nil)
 	b.dhcp.refuses = errors.New("network is unreachable")
 	e := b.send(b.dhcp, broadcast(request{messageType: discover, options: join(pxe, archX64)}))
 	if e.Reason != ReasonSendFailed || e.Why != "network is unreachable" {
@@ -200,7 +199,7 @@ func TestServerTellsWhenTheKernelRefusesAReply(t *testing.T) {
 
 func TestServerBreaksALoaderThatLoadsItself(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newBench(t, nil)
 	attempt := func(xid byte, options []byte) Event {
 		p := broadcast(request{messageType: discover, options: options})
 		p.data[4] = xid
@@ -229,11 +228,138 @@ func TestServerBreaksALoaderThatLoadsItself(t *testing.T) {
 
 func TestServeEndsWhenASocketIsLost(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	b := newBench(t, nil)
 	_ = b.dhcp.Close()
 	<-b.boot.closed // Serve closes the other one
 	if err := b.stop(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Serve: %v, want that the socket is closed", err)
+	}
+}
+
+func TestServeEndsWhenASocketFailsForEver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	for range maxReadErrors - 1 {
+		b.dhcp.fails <- syscall.ECONNREFUSED
+	}
+	if e := b.send(b.dhcp, broadcast(request{messageType: discover})); e.Reason != ReasonNotPXE {
+		t.Errorf("after single errors: %+v", e)
+	}
+	for range maxReadErrors {
+		b.dhcp.fails <- syscall.ENOMEM
+	}
+	<-b.boot.closed // Serve closes the other one
+	if err := b.stop(); !errors.Is(err, syscall.ENOMEM) || !strings.Contains(err.Error(), "port 67") {
+		t.Errorf("Serve: %v, want what failed, and where", err)
+	}
+}
+
+func TestServerFollowsTheInterfaces(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	p := broadcast(request{messageType: discover, options: join(pxe, archX64)})
+	for _, step := range []struct {
+		name   string
+		now    []Interface
+		server string // "" for silence
+	}{
+		{"as at the start", []Interface{testIface}, "198.18.0.2"},
+		{"another address", []Interface{{Name: "eth1", Index: 7, Up: true, Addrs: prefixes("198.18.4.2/24")}}, "198.18.4.2"},
+		{"down", []Interface{{Name: "eth1", Index: 7, Addrs: prefixes("198.18.4.2/24")}}, ""},
+		{"gone", nil, ""},
+		{"back, and another one by the index", []Interface{{Name: "eth5", Index: 7, Up: true, Addrs: prefixes("198.18.4.2/24")}}, ""},
+		{"back", []Interface{testIface}, "198.18.0.2"},
+	} {
+		b.SetInterfaces(step.now)
+		e := b.send(b.dhcp, p)
+		if got := e.Reply.Server; e.Answered() != (step.server != "") || e.Answered() && got.String() != step.server {
+			t.Errorf("%s: %s, %v; want %q", step.name, e.Reason, got, step.server)
+		}
+	}
+}
+
+func TestServerLimitsWhatOneMachineCosts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *Options) { o.Limits = Limits{PerMachine: 2} })
+	p := broadcast(request{messageType: discover, options: join(pxe, archX64)})
+	other := broadcast(request{messageType: discover, options: join(pxe, archX64)})
+	other.data[offsetChaddr+5]++
+	var limited Event
+	for limited.Reason == "" { // ends at the third, unless each takes half a second
+		limited = b.send(b.dhcp, p)
+	}
+	if limited.Reason != ReasonRateLimited || !strings.Contains(limited.Why, "2 requests") {
+		t.Errorf("event %+v", limited)
+	}
+	if e := b.send(b.dhcp, other); !e.Answered() {
+		t.Errorf("another machine: %s", e.Reason)
+	}
+	foreign := broadcast(request{messageType: discover})
+	if e := b.send(b.dhcp, foreign); e.Reason != ReasonNotPXE {
+		t.Errorf("what is not looked at is not limited: %s", e.Reason)
+	}
+}
+
+// A panickingSelector has a fault.
+type panickingSelector struct{ Selector }
+
+func (panickingSelector) Select(bootmenu.Machine) bootmenu.Decision { panic("index out of range") }
+
+func TestServerOutlivesAPanic(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *Options) { o.Responder.Selector = panickingSelector{o.Responder.Selector} })
+	for range 2 {
+		e := b.send(b.dhcp, broadcast(request{messageType: discover, options: join(pxe, archX64)}))
+		if e.Reason != ReasonPanic || !strings.Contains(e.Why, "index out of range") || e.Machine.MAC.IsZero() || e.Machine.Interface != "eth1" {
+			t.Errorf("event %+v", e)
+		}
+	}
+	if len(b.links.decided) != 0 {
+		t.Error("a decision was noted")
+	}
+}
+
+func TestBesideAnotherServerOnlyWhatIsForThisHostCounts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.conns[0].beside = true // before anything is sent
+	pass := broadcast(request{messageType: discover, giaddr: [4]byte{198, 18, 5, 1}, options: join(pxe, archX64)})
+	pass.destination = netip.MustParseAddr("198.18.77.1") // this host is a router, and forwards it
+	b.dhcp.in <- pass
+	pass.destination = netip.MustParseAddr("198.18.9.2")
+	if e := b.send(b.dhcp, pass); !e.Answered() || e.Reply.Server.String() != "198.18.9.2" {
+		t.Errorf("the first event is %+v, want the OFFER for the packet to this host", e)
+	}
+}
+
+// discards is Links without memory.
+type discards struct{}
+
+func (discards) Learn(bootmenu.MAC, netip.Addr)              {}
+func (discards) Decided(bootmenu.Machine, bootmenu.Decision) {}
+
+// quietServer reports to nobody.
+func quietServer(t testing.TB) *Server {
+	s := newServer(Options{Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: discards{}, History: &History{}, Report: func(Event) {}})
+	s.SetInterfaces([]Interface{testIface})
+	return s
+}
+
+// Profiles that opt a vendor class in compare patterns, which may take memory.
+func TestOrdinaryChatterTakesNoMemory(t *testing.T) {
+	s := quietServer(t)
+	s.opts.Responder.Selector = bootmenu.NewCatalog(nil, nil)
+	c := &boundConn{packetConn: newMemoryConn(), role: PortDHCP}
+	for name, r := range map[string]request{
+		"a DISCOVER":                    {messageType: discover},
+		"a DISCOVER with another class": {messageType: discover, options: class("dhcpcd-9.4.1:Linux-6.1.0")},
+		"a lease REQUEST":               {messageType: reqst, options: join(pxe, opt(50, 198, 18, 0, 77))},
+	} {
+		p := broadcast(r)
+		s.handle(c, p) // so that the class is known
+		if n := testing.AllocsPerRun(100, func() { s.handle(c, p) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
 	}
 }
 
@@ -253,13 +379,22 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
-// BenchmarkLook is one packet of somebody else's DHCP.
-func BenchmarkLook(b *testing.B) {
-	raw := request{messageType: byte(dhcpv4.MessageTypeDiscover), options: class("MSFT 5.0")}.bytes()
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := look(raw); err != nil {
-			b.Fatal(err)
-		}
+// BenchmarkHandle is a DISCOVER on its way through the loop, without sockets.
+func BenchmarkHandle(b *testing.B) {
+	for name, options := range map[string][]byte{"PXE": join(pxe, archX64, machineID), "ForeignDHCP": class("MSFT 5.0")} {
+		b.Run(name, func(b *testing.B) {
+			s := quietServer(b)
+			c := &boundConn{packetConn: sink{}, role: PortDHCP}
+			p := broadcast(request{messageType: discover, options: options})
+			b.ReportAllocs()
+			for b.Loop() {
+				s.handle(c, p)
+			}
+		})
 	}
 }
+
+// A sink is a packetConn that takes everything.
+type sink struct{ packetConn }
+
+func (sink) writePacket([]byte, netip.AddrPort, netip.Addr, int) error { return nil }

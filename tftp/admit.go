@@ -20,41 +20,35 @@ func (s *plainLoop) readRequests(ctx context.Context, c *requestConn) error {
 		case err != nil && isPassing(err):
 		case err != nil:
 			return fmt.Errorf("read from %s/udp: %w", c.addr, err)
-		case d.isAcceptable() && isRequest(buf[:n]):
+		case !d.isAcceptable():
+		case isRequest(buf[:n]):
 			s.request(ctx, c, d, buf[:n])
+		default:
+			s.options.ports.deliver(d.from, buf[:n])
 		}
 	}
 }
 
 // request starts a transfer for a RRQ or WRQ, or refuses it.
 func (s *plainLoop) request(ctx context.Context, c *requestConn, d datagram, b []byte) {
-	t, r, refused, err := judge(b, d)
+	t, r, refused, err := s.options.judge(b, d)
 	if err == nil && r.Op == OpWRQ {
-		if refused, err = s.options.writes.request(ctx, r, t, d, b); err == nil {
+		if refused, err = s.options.writes.request(ctx, r, t, c, d, b); err == nil {
 			return
 		}
 	}
 	if err != nil {
-		s.refuse(c, d, t, refused, err)
+		s.options.refuse(c, d, t, refused, err)
 		return
 	}
 	one := newSession(s, r, t, maphash.Bytes(s.seed, b))
 	switch s.admit(one) {
 	case admitted:
-		s.running.Go(func() { one.run(ctx, d.mtu()) })
+		s.running.Go(func() { one.run(ctx, c, d) })
 	case busy:
-		s.refuse(c, d, t, wireBusy, errBusy)
+		s.options.refuse(c, d, t, wireBusy, errBusy)
 	case settled:
 	}
-}
-
-// refuse sends an ERROR from the port for requests.
-func (s *plainLoop) refuse(c *requestConn, d datagram, t Transfer, e wireError, why error) {
-	if err := c.reply(e.packet(), d); err != nil {
-		why = fmt.Errorf("%w; ERROR not sent: %w", why, err)
-	}
-	t.Result, t.Err = Refused, why
-	s.options.report(t)
 }
 
 // An admission is what becomes of a RRQ.

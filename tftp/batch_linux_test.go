@@ -94,6 +94,39 @@ func TestPortUsedAgain(t *testing.T) {
 	}
 }
 
+// A late ACK of a transfer that was delivered gets no ERROR: its client may have
+// asked again from the same port, and would take that for the answer.
+func TestLateACKOfDeliveredTransfer(t *testing.T) {
+	t.Parallel()
+	s := listener(tftp.Listen).start(t, tftp.Options{Opener: tftptest.Files{"a": tftptest.Bytes(10), "long": tftptest.Bytes(5000)}})
+	other := s.peer(t) // with a transfer that runs, so that strangers at this address are answered
+	begin(other, "long")
+	other.ExpectBlock(1)
+	p, stranger := s.peer(t), s.peer(t)
+	late := tftp.Packet{Op: tftp.OpACK, Block: 1}.Append(nil)
+	var first netip.AddrPort
+	for range 3 {
+		begin(p, "a")
+		p.ExpectBlock(1)
+		p.Ack(1)
+		s.report(t)
+		if !first.IsValid() {
+			first = p.TID()
+		}
+		p.SendTo(first, late) // of the transfer just ended, then of one before it
+		stranger.SendTo(first, late)
+		stranger.ExpectError(tftp.ErrUnknownTID) // by now the late ACK has been read as well
+		p.Ask("nothing")
+		p.ExpectError(tftp.ErrFileNotFound) // and not 5
+		s.report(t)
+		p.SendTo(first, late) // of a transfer before one that was refused
+		stranger.SendTo(first, late)
+		stranger.ExpectError(tftp.ErrUnknownTID)
+	}
+	p.Ask("nothing")
+	p.ExpectError(tftp.ErrFileNotFound)
+}
+
 func TestThousandsOfTransfersAtOnce(t *testing.T) {
 	t.Parallel()
 	const clients = 2000
@@ -195,8 +228,28 @@ func (c counted) ReadAt(p []byte, off int64) (int, error) {
 	return c.File.ReadAt(p, off)
 }
 
-func TestManyReadersReadOnce(t *testing.T) {
-	t.Parallel()
+func (c counted) ReadAtNow(p []byte, off int64) bool {
+	if c.OnDisk {
+		return false
+	}
+	_, err := c.ReadAt(p, off)
+	return err == nil
+}
+
+// onDiskAndNot runs a test with files that can be read at once, and with files
+// for which the server must wait.
+func onDiskAndNot(t *testing.T, test func(t *testing.T, onDisk bool)) {
+	for name, onDisk := range map[string]bool{"in memory": false, "on disk": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, onDisk)
+		})
+	}
+}
+
+func TestManyReadersReadOnce(t *testing.T) { onDiskAndNot(t, testManyReadersReadOnce) }
+
+func testManyReadersReadOnce(t *testing.T, onDisk bool) {
 	const size = 900_000
 	var reads atomic.Int32
 	var changed atomic.Bool
@@ -204,7 +257,7 @@ func TestManyReadersReadOnce(t *testing.T) {
 	s := listener(tftp.Listen).start(t, tftp.Options{
 		Opener: tftptest.OpenFunc(func(context.Context, tftp.OpenRequest) (tftp.File, error) {
 			f := tftptest.NewFile(want)
-			f.Identity = 1
+			f.Identity, f.OnDisk = 1, onDisk
 			return counted{f, &reads, &changed}, nil
 		}),
 		CacheBytes: 8 << 20,
@@ -227,10 +280,49 @@ func TestManyReadersReadOnce(t *testing.T) {
 	}
 }
 
+// Transfers of the same version share one open file, and the last closes it.
+func TestTransfersShareTheOpenFile(t *testing.T) {
+	t.Parallel()
+	const clients = 20
+	var open atomic.Int32
+	closed := make(chan struct{}, clients)
+	s := listener(tftp.Listen).start(t, tftp.Options{
+		Opener: tftptest.OpenFunc(func(context.Context, tftp.OpenRequest) (tftp.File, error) {
+			f := tftptest.NewFile(tftptest.Bytes(1500))
+			f.Identity = 1
+			f.OnClose = func() { open.Add(-1); closed <- struct{}{} }
+			open.Add(1)
+			return f, nil
+		}),
+	})
+	var peers []*tftptest.Peer
+	for range clients {
+		p := s.peer(t)
+		begin(p, "a")
+		p.ExpectBlock(1)
+		peers = append(peers, p)
+	}
+	for range clients - 1 {
+		<-closed
+	}
+	if got := open.Load(); got != 1 {
+		t.Errorf("%d files are open for %d transfers, want 1", got, clients)
+	}
+	for _, p := range peers {
+		for n := tftp.BlockNumber(1); n < 3; n++ {
+			p.Ack(n)
+			p.ExpectBlock(n + 1)
+		}
+		p.Ack(3)
+	}
+	<-closed
+}
+
 // A transfer whose file changes ends with an ERROR and not with a mix, and the
 // next one gets the new bytes.
-func TestFileChangesWhileItIsSent(t *testing.T) {
-	t.Parallel()
+func TestFileChangesWhileItIsSent(t *testing.T) { onDiskAndNot(t, testFileChangesWhileItIsSent) }
+
+func testFileChangesWhileItIsSent(t *testing.T, onDisk bool) {
 	var reads atomic.Int32
 	var changed [2]atomic.Bool
 	files := [][]byte{bytes.Repeat([]byte("old"), 200_000), bytes.Repeat([]byte("new"), 200_000)}
@@ -240,7 +332,7 @@ func TestFileChangesWhileItIsSent(t *testing.T) {
 		Opener: tftptest.OpenFunc(func(context.Context, tftp.OpenRequest) (tftp.File, error) {
 			i := now.Load()
 			f := tftptest.NewFile(files[i])
-			f.Identity = i
+			f.Identity, f.OnDisk = i, onDisk
 			return counted{f, &reads, &changed[i]}, nil
 		}),
 	})
@@ -274,10 +366,20 @@ func TestFileChangesWhileItIsSent(t *testing.T) {
 }
 
 // Where the cache is smaller than what is read at once, all still end well.
-func TestSmallCache(t *testing.T) {
-	t.Parallel()
+func TestSmallCache(t *testing.T) { onDiskAndNot(t, testSmallCache) }
+
+func testSmallCache(t *testing.T, onDisk bool) {
 	files := tftptest.Files{"a": tftptest.Bytes(700_000), "b": bytes.Repeat([]byte("b"), 500_000)}
-	s := listener(tftp.Listen).start(t, tftp.Options{Opener: files, CacheBytes: 1})
+	s := listener(tftp.Listen).start(t, tftp.Options{
+		Opener: tftptest.OpenFunc(func(ctx context.Context, r tftp.OpenRequest) (tftp.File, error) {
+			f, err := files.Open(ctx, r)
+			if err == nil {
+				f.(*tftptest.File).OnDisk = onDisk
+			}
+			return f, err
+		}),
+		CacheBytes: 1,
+	})
 	var done sync.WaitGroup
 	for range 8 {
 		for name, want := range files {

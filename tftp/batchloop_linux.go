@@ -55,7 +55,7 @@ func listenBatch(o Options) (loop, error) {
 	l := &batchLoop{
 		options:    o,
 		requests:   requests,
-		gate:       gate{maxTransfers: o.MaxTransfers, maxPerClient: o.MaxPerClient, clients: make(map[netip.Addr]guest)},
+		gate:       gate{maxTransfers: o.MaxTransfers, maxPerClient: o.MaxPerClient, clients: make(map[endpoint]guest)},
 		cache:      newCache(o.CacheBytes),
 		interfaces: newInterfaces(),
 		epoch:      time.Now(),
@@ -69,7 +69,7 @@ func listenBatch(o Options) (loop, error) {
 		close(l.done)
 		l.cancelOpens()
 		for s := range l.sockets {
-			_ = s.udp.Close() // nothing is lost by a UDP socket that does not close
+			s.close()
 		}
 	})
 	if err := l.openWorkers(); err != nil {
@@ -88,9 +88,19 @@ func (l *batchLoop) openWorkers() error {
 		}
 		w.timer.Stop()
 		l.workers = append(l.workers, w)
-		for _, c := range l.requests {
+	}
+	for _, c := range l.requests {
+		if l.options.SinglePort {
+			s, err := newSocket(c.udp, c.addr.Addr())
+			if err != nil {
+				return err
+			}
+			l.share(s)
+			continue
+		}
+		for _, w := range l.workers {
 			for range socketsPerWorker {
-				s, err := openSocket(c.addr.Addr())
+				s, err := openSocket(c.addr.Addr(), l.options.ports)
 				if err != nil {
 					return err
 				}
@@ -100,6 +110,22 @@ func (l *batchLoop) openWorkers() error {
 		}
 	}
 	return nil
+}
+
+// share gives all workers the same socket.
+func (l *batchLoop) share(s *socket) {
+	for _, w := range l.workers {
+		w.sockets[s.v6] = append(w.sockets[s.v6], s)
+	}
+	l.segments = s.canSegment()
+}
+
+// shared is the socket that is also the one for requests, or nil.
+func (l *batchLoop) shared(c *requestConn) *socket {
+	if !l.options.SinglePort {
+		return nil
+	}
+	return l.workers[0].sockets[c.addr.Addr().Is6()][0]
 }
 
 // sockets yields all transfer sockets.
@@ -132,6 +158,9 @@ func (l *batchLoop) start(ctx context.Context) <-chan error {
 	}
 	for _, w := range l.workers {
 		l.running.Go(w.keepTime)
+		if l.options.SinglePort {
+			continue // readRequests takes all
+		}
 		for _, sockets := range w.sockets {
 			for _, s := range sockets {
 				l.running.Go(func() {
@@ -143,7 +172,7 @@ func (l *batchLoop) start(ctx context.Context) <-chan error {
 		}
 	}
 	for _, c := range l.requests {
-		l.running.Go(func() { stopped <- l.readRequests(ctx, c) })
+		l.running.Go(func() { stopped <- l.readRequests(ctx, c, l.shared(c)) })
 	}
 	return stopped
 }
@@ -156,11 +185,15 @@ func (l *batchLoop) stopListening() {
 	if closing {
 		return
 	}
-	l.closeRequests()
+	if !l.options.SinglePort {
+		l.closeRequests()
+	}
 	if l.gate.shut() {
 		l.closeSockets()
 	}
 }
+
+func (l *batchLoop) transfersEnded() { <-l.done }
 
 func (l *batchLoop) closeRequests() {
 	for _, c := range l.requests {
@@ -178,7 +211,7 @@ func (l *batchLoop) cut() int {
 		t.now = l.now()
 		for _, f := range w.flows {
 			o := output{fault: wireShutdown, ended: true, result: Failed, err: errShutdown}
-			if f.source != nil {
+			if f.file != nil {
 				o = f.x.shutDown()
 			}
 			w.end(t, f, o)

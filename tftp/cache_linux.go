@@ -27,15 +27,24 @@ type cache struct {
 }
 
 // A cachedFile is a file's place in a cache, shared by all transfers of the same
-// version.
+// version. They share the open file too: thousands of machines that boot the same
+// kernel need one descriptor.
 type cachedFile struct {
 	version any // nil: of one transfer only
 	size    int64
 	chunks  []atomic.Pointer[chunk]
+	source  source // stays the same while there are users
 
-	users    int               // guarded by cache.mu
+	users    int               // transfers, and those who read chunks; guarded by cache.mu
 	resident int               // chunks that are there; guarded by cache.mu
 	fills    map[int64][]*flow // who waits for chunks being read; guarded by cache.mu
+}
+
+// A source is an open file, and what of it goes on the wire.
+type source struct {
+	file File
+	wire io.ReaderAt // the file, or its netascii form
+	now  NowReader   // nil: wire may have to wait
 }
 
 // A chunk is a piece of a file. Its data stays as it is while it is pinned.
@@ -56,34 +65,49 @@ func newCache(limit int64) *cache {
 	}
 }
 
-// open gives a file its place. Each open needs a close.
-func (c *cache) open(version any, size int64) *cachedFile {
+// open gives a file its place, of size bytes on the wire. Each open needs a close.
+// spare must be closed if it is set: a file of the same version is open already.
+func (c *cache) open(version any, size int64, s source) (f *cachedFile, spare File) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.files[version]; version != nil && f != nil && f.size == size {
-		f.users++
-		return f
+	if f = c.files[version]; version == nil || f == nil || f.size != size {
+		f = &cachedFile{
+			version: version, size: size,
+			chunks: make([]atomic.Pointer[chunk], (size+chunkSize-1)/chunkSize),
+			fills:  make(map[int64][]*flow),
+		}
+		if version != nil {
+			c.files[version] = f
+		}
 	}
-	f := &cachedFile{
-		version: version, size: size, users: 1,
-		chunks: make([]atomic.Pointer[chunk], (size+chunkSize-1)/chunkSize),
-		fills:  make(map[int64][]*flow),
+	if f.users++; f.users > 1 {
+		return f, s.file
 	}
-	if version != nil {
-		c.files[version] = f
-	}
-	return f
+	f.source = s
+	return f, nil
 }
 
-// close ends one use. The chunks of a file with a version stay.
-func (c *cache) close(f *cachedFile) {
+// enter counts one more user of a file that is open.
+func (c *cache) enter(f *cachedFile) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f.users--
-	if f.users == 0 && f.version == nil {
+	f.users++
+}
+
+// close ends one use. The last one gets the file, to close it. The chunks of a
+// file with a version stay.
+func (c *cache) close(f *cachedFile) (last File) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.users--; f.users > 0 {
+		return nil
+	}
+	if f.version == nil || c.files[f.version] != f { // nobody will find it again
 		c.removeAll(f)
 	}
 	c.forget(f)
+	last, f.source = f.source.file, source{}
+	return last
 }
 
 // drop takes a file that has changed out of the cache: the next open begins with
@@ -185,33 +209,56 @@ func (c *cache) await(f *cachedFile, i int64, who *flow) want {
 }
 
 // fill reads a chunk, and returns it pinned with those who wait for it. If the
-// file cannot be read all of its chunks leave the cache; those who wait must
-// find out by themselves, for they have the file open too.
-func (c *cache) fill(f *cachedFile, i int64, from io.ReaderAt) (*chunk, []*flow, error) {
+// file cannot be read all of its chunks leave the cache; those who wait must find
+// out by themselves, for they have the file open too.
+func (c *cache) fill(f *cachedFile, i int64) (*chunk, []*flow, error) {
+	k := c.blank(f, i)
+	if err := readFull(f.source.wire, k.data, i*chunkSize); err != nil {
+		c.recycle(k)
+		c.drop(f)
+		return nil, c.filled(f, i, nil), err
+	}
+	return k, c.filled(f, i, k), nil
+}
+
+// fillNow is fill where nothing has to be waited for. Otherwise, and where the
+// file cannot be read, ok is false and nothing has happened.
+func (c *cache) fillNow(f *cachedFile, i int64) (k *chunk, waiting []*flow, ok bool) {
+	if f.source.now == nil {
+		return nil, nil, false
+	}
+	k = c.blank(f, i)
+	if !f.source.now.ReadAtNow(k.data, i*chunkSize) {
+		c.recycle(k)
+		return nil, nil, false
+	}
+	return k, c.filled(f, i, k), true
+}
+
+// blank is room for a chunk.
+func (c *cache) blank(f *cachedFile, i int64) *chunk {
 	k := &chunk{file: f, index: i}
 	if length := min(chunkSize, f.size-i*chunkSize); length < chunkSize {
 		k.data = make([]byte, length)
 	} else {
 		k.data = c.buffers.Get().(*[chunkSize]byte)[:]
 	}
-	err := readFull(from, k.data, i*chunkSize)
-	if err != nil {
-		c.recycle(k)
-		c.drop(f)
-	}
+	return k
+}
+
+// filled puts a chunk that has been read in its place, pinned, and returns those
+// who wait for it. k is nil if it could not be read.
+func (c *cache) filled(f *cachedFile, i int64, k *chunk) []*flow {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	waiting := f.fills[i]
 	delete(f.fills, i)
-	if err != nil {
-		return nil, waiting, err
-	}
-	k.refs.Store(1)
-	if f.users > 0 {
+	if k != nil {
+		k.refs.Store(1)
 		c.makeRoom(int64(len(k.data)))
 		c.keep(k)
 	}
-	return k, waiting, nil
+	return waiting
 }
 
 func (c *cache) keep(k *chunk) {

@@ -8,18 +8,30 @@ import (
 )
 
 // A numbered file has bytes that are the number of their chunk.
-type numbered struct{ size int64 }
+type numbered struct{}
 
-func (n numbered) ReadAt(p []byte, off int64) (int, error) {
+func (numbered) ReadAt(p []byte, off int64) (int, error) {
 	for i := range p {
 		p[i] = byte((off + int64(i)) / chunkSize)
 	}
 	return len(p), nil
 }
 
-type broken struct{}
+// A broken file can be read up to that byte.
+type broken struct{ end int64 }
 
-func (broken) ReadAt([]byte, int64) (int, error) { return 0, io.ErrClosedPipe }
+func (b broken) ReadAt(p []byte, off int64) (int, error) {
+	if off >= b.end {
+		return 0, io.ErrClosedPipe
+	}
+	return numbered{}.ReadAt(p, off)
+}
+
+// open gives a file of size bytes its place.
+func open(c *cache, version any, size int64) *cachedFile {
+	f, _ := c.open(version, size, source{wire: numbered{}})
+	return f
+}
 
 // load reads a chunk into the cache and unpins it.
 func load(t *testing.T, c *cache, f *cachedFile, i int64) {
@@ -27,7 +39,7 @@ func load(t *testing.T, c *cache, f *cachedFile, i int64) {
 	if got := c.await(f, i, nil); got != read {
 		t.Fatalf("chunk %d: got %v, want to be told to read it", i, got)
 	}
-	k, _, err := c.fill(f, i, numbered{f.size})
+	k, _, err := c.fill(f, i)
 	if err != nil || k.data[0] != byte(i) {
 		t.Fatalf("chunk %d: got %v, %v", i, k, err)
 	}
@@ -47,7 +59,7 @@ func there(f *cachedFile) (list []int64) {
 func TestCacheLetsGoWhatIsNotUsed(t *testing.T) {
 	t.Parallel()
 	c := newCache(3 * chunkSize)
-	f := c.open("v1", 5*chunkSize)
+	f := open(c, "v1", 5*chunkSize)
 	for i := range int64(3) {
 		load(t, c, f, i)
 	}
@@ -70,9 +82,9 @@ func TestCacheLetsGoWhatIsNotUsed(t *testing.T) {
 func TestCacheSharesVersions(t *testing.T) {
 	t.Parallel()
 	c := newCache(8 * chunkSize)
-	a, b := c.open("v1", 10), c.open("v1", 10)
-	other, private := c.open("v2", 10), c.open(nil, 10)
-	if a != b || a == other || private == c.open(nil, 10) {
+	a, b := open(c, "v1", 10), open(c, "v1", 10)
+	other, private := open(c, "v2", 10), open(c, nil, 10)
+	if a != b || a == other || private == open(c, nil, 10) {
 		t.Error("files are not shared by version alone")
 	}
 	load(t, c, a, 0)
@@ -80,7 +92,7 @@ func TestCacheSharesVersions(t *testing.T) {
 	c.close(a)
 	c.close(b)
 	c.close(private)
-	if again := c.open("v1", 10); again != a || again.pin(0) == nil {
+	if again := open(c, "v1", 10); again != a || again.pin(0) == nil {
 		t.Error("the version is not there any more")
 	}
 	if private.pin(0) != nil || c.bytes != 10 {
@@ -94,14 +106,14 @@ func TestCacheSharesVersions(t *testing.T) {
 func TestCacheDropsChangedFile(t *testing.T) {
 	t.Parallel()
 	c := newCache(8 * chunkSize)
-	f := c.open("v1", 2*chunkSize)
+	f, _ := c.open("v1", 2*chunkSize, source{wire: broken{chunkSize}})
 	load(t, c, f, 0)
 	pinned := f.pin(0)
 	one, two := new(flow), new(flow)
 	if c.await(f, 1, one) != read || c.await(f, 1, two) != queued {
 		t.Error("two read the same chunk")
 	}
-	_, waiting, err := c.fill(f, 1, broken{})
+	_, waiting, err := c.fill(f, 1)
 	if !errors.Is(err, io.ErrClosedPipe) || len(waiting) != 2 {
 		t.Errorf("got %d waiting, %v", len(waiting), err)
 	}
@@ -111,7 +123,7 @@ func TestCacheDropsChangedFile(t *testing.T) {
 	if !bytes.Equal(pinned.data, make([]byte, chunkSize)) {
 		t.Error("the pinned chunk has changed")
 	}
-	if c.open("v1", 2*chunkSize) == f {
+	if open(c, "v1", 2*chunkSize) == f {
 		t.Error("the next open got the file that changed")
 	}
 }
@@ -119,10 +131,10 @@ func TestCacheDropsChangedFile(t *testing.T) {
 func TestCacheForgetsLargeFileOfOneReader(t *testing.T) {
 	t.Parallel()
 	c := newCache(4 * chunkSize)
-	large, small := c.open("large", 3*chunkSize), c.open("small", 10)
+	large, small := open(c, "large", 3*chunkSize), open(c, "small", 10)
 	load(t, c, large, 0)
 	load(t, c, small, 0)
-	second := c.open("large", 3*chunkSize)
+	second := open(c, "large", 3*chunkSize)
 	c.passed(large, 0)
 	c.passed(small, 0)
 	if len(there(large)) != 1 || len(there(small)) != 1 {

@@ -27,18 +27,11 @@ type requestConn struct {
 // listenRequests binds a request socket. The packet information is switched on
 // before the bind, so that no packet comes without.
 func listenRequests(addr netip.AddrPort) (*requestConn, error) {
-	udp, err := listenUDP(addr, func(_, _ string, c syscall.RawConn) error {
-		var failure error
-		err := c.Control(func(fd uintptr) {
-			if addr.Addr().Is4() {
-				failure = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-			} else {
-				failure = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
-			}
-			failure = os.NewSyscallError("setsockopt", failure)
-		})
-		return errors.Join(err, failure)
-	})
+	info := socketOption{unix.IPPROTO_IP, unix.IP_PKTINFO, 1}
+	if addr.Addr().Is6() {
+		info = socketOption{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1}
+	}
+	udp, err := listenUDP(addr, func(_, _ string, c syscall.RawConn) error { return setOptions(c, info, allowFragments(addr)) })
 	if err != nil {
 		return nil, err
 	}
@@ -111,19 +104,32 @@ func isNoIPv6(err error) bool {
 	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
-// listenTransfer binds a socket on a free port of the address for one transfer.
-// IPv4 packets go out without the Don't Fragment bit: blocks fit the first link,
-// and where a later one is narrower they still arrive.
-func listenTransfer(local netip.Addr) (*net.UDPConn, error) {
-	return listenUDP(netip.AddrPortFrom(local, 0), func(_, _ string, c syscall.RawConn) error {
-		if !local.Is4() {
-			return nil
+// listenTransfer binds a socket for transfers. Port 0 takes a free one.
+func listenTransfer(local netip.AddrPort) (*net.UDPConn, error) {
+	return listenUDP(local, func(_, _ string, c syscall.RawConn) error { return setOptions(c, allowFragments(local)) })
+}
+
+// allowFragments has IPv4 packets go out without the Don't Fragment bit: blocks
+// fit the first link, and where a later one is narrower they still arrive.
+func allowFragments(local netip.AddrPort) socketOption {
+	if !local.Addr().Is4() {
+		return socketOption{}
+	}
+	return socketOption{unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT}
+}
+
+// A socketOption is a number to be set with setsockopt(2). The zero value sets
+// nothing.
+type socketOption struct{ level, name, value int }
+
+func setOptions(c syscall.RawConn, options ...socketOption) error {
+	var failures []error
+	err := c.Control(func(fd uintptr) {
+		for _, o := range options {
+			if o != (socketOption{}) {
+				failures = append(failures, os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), o.level, o.name, o.value)))
+			}
 		}
-		var failure error
-		err := c.Control(func(fd uintptr) {
-			failure = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT)
-			failure = os.NewSyscallError("setsockopt", failure)
-		})
-		return errors.Join(err, failure)
 	})
+	return errors.Join(append(failures, err)...)
 }

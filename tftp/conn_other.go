@@ -108,7 +108,7 @@ func isNoIPv6(err error) bool {
 	return false
 }
 
-// listenTransfer binds a socket on a free port of the address for one transfer.
-func listenTransfer(local netip.Addr) (*net.UDPConn, error) {
-	return listenUDP(netip.AddrPortFrom(local, 0), nil)
+// listenTransfer binds a socket for transfers. Port 0 takes a free one.
+func listenTransfer(local netip.AddrPort) (*net.UDPConn, error) {
+	return listenUDP(local, nil)
 }

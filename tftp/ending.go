@@ -2,16 +2,19 @@ package tftp
 
 import "time"
 
-// giveUp ends a transfer whose client does not answer any more.
-func (x *transfer) giveUp() output {
-	if x.delivered() {
+// giveUp ends a transfer whose client does not answer any more, or that is
+// overdue.
+func (x *transfer) giveUp(now time.Duration) output {
+	switch {
+	case x.delivered():
 		return output{ended: true, result: Delivered}
+	case now >= x.overdueAt:
+		return x.stop(wireOverdue, x.terms.errOverdue())
+	case !x.proven:
+		return x.stop(wireTimedOut, errNoAnswer)
+	default:
+		return x.stop(wireTimedOut, errSilent)
 	}
-	err := errSilent
-	if !x.proven {
-		err = errNoAnswer
-	}
-	return x.stop(wireTimedOut, err)
 }
 
 // delivered tells how to judge a client that has fallen silent. Many never send

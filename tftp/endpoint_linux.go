@@ -26,6 +26,17 @@ func endpointOf(d datagram) endpoint {
 	return e
 }
 
+// addrPort is the endpoint with the zone that a link-local address needs.
+func (e *endpoint) addrPort() netip.AddrPort {
+	return netip.AddrPortFrom(withZone(e.ip(), int(e.scope)), uint16(e.port))
+}
+
+// host is the endpoint without its port.
+func (e endpoint) host() endpoint {
+	e.port = 0
+	return e
+}
+
 // ip is the address without a zone.
 func (e *endpoint) ip() netip.Addr { return netip.AddrFrom16(e.addr).Unmap() }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -121,7 +120,7 @@ func (x *session) readMail() (o output, ok bool) {
 // answerStranger tells another port of the client's address that it has no part
 // in this transfer (RFC 1350 section 4). Other addresses are ignored, for they
 // may be forged, and so are ERRORs, or two servers could go on for ever.
-func answerStranger(conn *net.UDPConn, b []byte, from, client netip.AddrPort) {
+func answerStranger(conn transferConn, b []byte, from, client netip.AddrPort) {
 	if from.Addr() != client.Addr() || from.Port() == 0 || len(b) < headerLen {
 		return
 	}

@@ -7,7 +7,7 @@ import "golang.org/x/sys/unix"
 func SwitchChecksumsOff(s *Server) error {
 	for sock := range s.loop.(*batchLoop).sockets {
 		var failure error
-		if err := sock.raw.Control(func(fd uintptr) {
+		if err := sock.out.Control(func(fd uintptr) {
 			failure = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1)
 		}); err != nil {
 			return err

@@ -7,28 +7,31 @@ import (
 
 // open opens the file of a new flow and begins the transfer. It may block.
 func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
-	w := f.worker
-	s, size, err := l.openSource(ctx, f, r)
-	mtu := l.interfaces.mtu(f.ifindex)
+	var cached *cachedFile
+	var limits Limits
+	size, label := int64(-1), ""
+	file, err := l.options.Opener.Open(ctx, OpenRequest{Client: f.client(), Local: f.local(), Name: r.Name})
+	if err == nil {
+		size, label, limits = file.Size(), file.Label(), file.Limits()
+		cached, err = l.enterFile(ctx, file, r.Mode)
+	}
+	w, mtu := f.worker, l.interfaces.mtu(f.ifindex)
 	t := l.turns.Get().(*turn)
 	defer l.turns.Put(t)
 	w.mu.Lock()
 	t.now = l.now()
+	f.size, f.label = size, label
 	switch {
 	case f.ended:
-		if s != nil {
-			t.idle = append(t.idle, s)
+		if cached != nil {
+			t.idle = append(t.idle, cached)
 		}
 	case err != nil:
-		if s != nil {
-			f.size, f.label = s.file.Size(), s.file.Label()
-			t.idle = append(t.idle, s)
-		}
 		w.end(t, f, refusal(ctx, err))
 	default:
-		f.source, f.size, f.label = s, s.file.Size(), s.file.Label()
+		f.file = cached
 		var first output
-		f.x, first = newTransfer(l.options.terms(r, s.file, size, fitting(mtu, f.client.Addr().Is6())), size, t.now)
+		f.x, first = newTransfer(l.options.terms(r, limits, cached.size, fitting(mtu, f.sock.v6)), cached.size, t.now)
 		w.perform(t, f, first)
 	}
 	w.arm(t.now)
@@ -36,55 +39,67 @@ func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 	t.finish(w)
 }
 
-// openSource opens the file that a flow is for: size bytes go on the wire. It
-// returns what must be closed also with an error.
-func (l *batchLoop) openSource(ctx context.Context, f *flow, r Request) (s *source, size int64, err error) {
-	file, err := l.options.Opener.Open(ctx, OpenRequest{Client: f.client, Local: f.local, Name: r.Name})
-	if err != nil {
-		return nil, 0, err
-	}
-	s = &source{file: file, wire: file}
-	s.users.Store(1)
-	size = file.Size()
-	if size < 0 {
-		return s, 0, fmt.Errorf("the file's size is %d", size)
-	}
-	version := file.Version()
-	if r.Mode == Netascii {
+// enterFile puts a file into the cache, which closes it from then on. It is closed
+// if that fails.
+func (l *batchLoop) enterFile(ctx context.Context, file File, mode Mode) (*cachedFile, error) {
+	s, size, version := source{file: file, wire: file}, file.Size(), file.Version()
+	s.now, _ = file.(NowReader)
+	switch {
+	case size < 0:
+		_ = file.Close() // it was only read
+		return nil, fmt.Errorf("the file's size is %d", size)
+	case mode == Netascii:
 		translated, err := newNetasciiReader(ctx, file, size)
 		if err != nil {
-			return s, 0, err
+			_ = file.Close()
+			return nil, err
 		}
-		s.wire, size, version = translated, translated.wire, nil
+		s.wire, s.now, size, version = translated, nil, translated.wire, nil
 	}
-	s.cached = l.cache.open(version, size)
-	return s, size, nil
+	cached, spare := l.cache.open(version, size, s)
+	if spare != nil {
+		_ = spare.Close()
+	}
+	return cached, nil
 }
 
-// close closes the file. It may block.
-func (s *source) close(c *cache) {
-	if s.cached != nil {
-		c.close(s.cached)
+// leave ends one use of a file. The last one has it closed, which may block, by
+// another goroutine.
+func (l *batchLoop) leave(f *cachedFile) {
+	if last := l.cache.close(f); last != nil {
+		l.files.do(func() { _ = last.Close() }) // it was only read
 	}
-	_ = s.file.Close() // it was only read
 }
 
 // fill reads a chunk, and wakes the flows that wait for it. If it cannot be read
 // the flow that asked for it ends; the others try for themselves.
 func (l *batchLoop) fill(job fillJob) {
-	k, waiting, err := l.cache.fill(job.source.cached, job.index, job.source.wire)
+	k, waiting, err := l.cache.fill(job.file, job.index)
+	if err != nil && !job.ahead {
+		l.fail(job.flow, err)
+	}
+	l.wake(k, waiting)
+	l.leave(job.file)
+}
+
+// fail ends a flow whose file cannot be read.
+func (l *batchLoop) fail(f *flow, err error) {
+	w, t := f.worker, l.turns.Get().(*turn)
+	defer l.turns.Put(t)
+	w.mu.Lock()
+	t.now = l.now()
+	if !f.ended {
+		w.end(t, f, f.x.stop(wireChanged, err))
+	}
+	w.mu.Unlock()
+	t.finish(w)
+}
+
+// wake goes on with flows that have waited for a chunk, and unpins it when they
+// have found it; it is nil if it could not be read.
+func (l *batchLoop) wake(k *chunk, waiting []*flow) {
 	t := l.turns.Get().(*turn)
 	defer l.turns.Put(t)
-	if err != nil && !job.ahead {
-		w := job.flow.worker
-		w.mu.Lock()
-		t.now = l.now()
-		if !job.flow.ended {
-			w.end(t, job.flow, job.flow.x.stop(wireChanged, err))
-		}
-		w.mu.Unlock()
-		t.finish(w)
-	}
 	for _, w := range l.workers {
 		for _, f := range waiting {
 			if f.worker == w {
@@ -94,9 +109,6 @@ func (l *batchLoop) fill(job fillJob) {
 		t.finish(w)
 	}
 	if k != nil {
-		l.cache.unpin(k) // only now: they have found it
-	}
-	if job.source.release() {
-		job.source.close(l.cache)
+		l.cache.unpin(k)
 	}
 }

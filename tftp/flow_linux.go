@@ -3,7 +3,6 @@ package tftp
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
@@ -16,22 +15,20 @@ import (
 // to the client, and the file. It has no goroutine, socket or timer of its own.
 // But where noted its worker's lock guards it.
 type flow struct {
-	route                  // fixed once it is entered
-	worker  *worker        // fixed
-	client  netip.AddrPort // fixed
-	local   netip.AddrPort // address and port the RRQ went to; fixed
-	name    string         // as requested; fixed
-	digest  uint64         // of the RRQ's bytes; fixed
-	began   time.Duration  // when the RRQ came; fixed
-	single  atomic.Bool    // send packets one by one; for any goroutine
+	route                 // fixed once it is entered
+	worker  *worker       // fixed
+	conn    *requestConn  // the RRQ came in by; fixed
+	ifindex int           // likewise
+	name    string        // as requested; fixed
+	digest  uint64        // of the RRQ's bytes; fixed
+	began   time.Duration // when the RRQ came; fixed
+	single  atomic.Bool   // send packets one by one; for any goroutine
 	unsent  atomic.Pointer[error]
-	refuses *interfaces // told which interface refuses segments; fixed
-	ifindex int         // the RRQ came in by; fixed
 
-	source   *source // nil until the file is open
+	file     *cachedFile // nil until it is open
 	label    string
 	size     int64    // of the file; -1 until it is open
-	x        transfer // once source is set
+	x        transfer // once file is set
 	ended    bool
 	counted  int64  // resends that the worker's counter knows of
 	pending  blocks // to be sent, as soon as there is room and data
@@ -47,18 +44,16 @@ type flow struct {
 	dally    hook          // in that list
 }
 
-// A source is an open file, in use by one flow and by those who read chunks of
-// it.
-type source struct {
-	file   File
-	wire   io.ReaderAt // what goes on the wire: the file, or its netascii form
-	cached *cachedFile
-	users  atomic.Int32
-}
+// client is the client's end.
+func (f *flow) client() netip.AddrPort { return f.to.addrPort() }
 
-// release ends one use and tells whether it was the last: then the file must be
-// closed.
-func (s *source) release() (last bool) { return s.users.Add(-1) == 0 }
+// local is the address and port that the RRQ was sent to.
+func (f *flow) local() netip.AddrPort {
+	if f.from == [16]byte{} {
+		return f.conn.addr
+	}
+	return netip.AddrPortFrom(withZone(netip.AddrFrom16(f.from).Unmap(), int(f.via)), f.conn.addr.Port())
+}
 
 // segments is how many blocks go into one message.
 func (f *flow) segments() int64 {
@@ -76,7 +71,7 @@ func (f *flow) segments() int64 {
 func (f *flow) refusesSegments(err error) bool {
 	switch {
 	case errors.Is(err, unix.EIO), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOPROTOOPT):
-		f.refuses.refuseSegments(f.ifindex)
+		f.worker.loop.interfaces.refuseSegments(f.ifindex)
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EMSGSIZE):
 	default:
 		return false
@@ -88,14 +83,14 @@ func (f *flow) refusesSegments(err error) bool {
 // event is the report of a flow that has ended at now.
 func (f *flow) event(o output, now time.Duration) Transfer {
 	t := Transfer{
-		Client: f.client, Local: f.local, Direction: Read, File: f.name, Label: f.label, Size: f.size,
+		Client: f.client(), Local: f.local(), Direction: Read, File: f.name, Label: f.label, Size: f.size,
 		Duration: now - f.began, Blksize: DefaultBlksize, Windowsize: DefaultWindowsize,
 		Result: o.result, Err: o.err,
 	}
 	if unsent := f.unsent.Load(); unsent != nil && o.err != nil {
 		t.Err = fmt.Errorf("%w; sending failed: %w", o.err, sendError(*unsent))
 	}
-	if f.source == nil {
+	if f.file == nil {
 		return t
 	}
 	t.Blksize, t.Windowsize = f.x.terms.blksize, f.x.terms.windowsize
@@ -115,8 +110,8 @@ func sendError(err error) error {
 }
 
 func (f *flow) progress(epoch time.Time) Progress {
-	p := Progress{Client: f.client, File: f.name, Label: f.label, Size: f.size, Since: epoch.Add(f.began)}
-	if f.source != nil {
+	p := Progress{Client: f.client(), File: f.name, Label: f.label, Size: f.size, Since: epoch.Add(f.began)}
+	if f.file != nil {
 		p.Bytes = f.x.bytes()
 	}
 	return p

@@ -1,26 +1,24 @@
 package tftp
 
-import (
-	"net/netip"
-	"sync"
-)
+import "sync"
 
 // A gate counts transfers and keeps the limits.
 type gate struct {
 	maxTransfers int
 	maxPerClient int
 
-	mu      sync.Mutex // guards what follows
-	closing bool       // nothing new is let in
-	running int        // transfers that have not ended
-	alive   int        // those, and those whose last packets and reports are still to go out
-	clients map[netip.Addr]guest
+	mu      sync.Mutex         // guards what follows
+	closing bool               // nothing new is let in
+	running int                // transfers that have not ended
+	alive   int                // those, and those whose last packets and reports are still to go out
+	clients map[endpoint]guest // by host
 }
 
 // A guest is a client address that has transfers.
 type guest struct {
-	running int
-	last    route // to its latest transfer
+	running int32
+	via     uint32   // see route, of its latest transfer
+	from    [16]byte // likewise
 }
 
 // A verdict is what a gate says to a new transfer.
@@ -37,19 +35,19 @@ const (
 func (g *gate) enter(f *flow) verdict {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	address := f.client.Addr()
+	address := f.to.host()
 	at := g.clients[address]
 	switch {
 	case g.closing:
 		return closed
-	case at.running >= g.maxPerClient:
+	case int(at.running) >= g.maxPerClient:
 		return clientFull
 	case g.running >= g.maxTransfers:
 		return full
 	}
 	g.running++
 	g.alive++
-	g.clients[address] = guest{running: at.running + 1, last: f.route}
+	g.clients[address] = guest{running: at.running + 1, from: f.from, via: f.via}
 	return mayEnter
 }
 
@@ -59,7 +57,7 @@ func (g *gate) leave(f *flow) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.running--
-	address := f.client.Addr()
+	address := f.to.host()
 	at := g.clients[address]
 	if at.running--; at.running == 0 {
 		delete(g.clients, address)
@@ -85,12 +83,13 @@ func (g *gate) shut() (empty bool) {
 	return g.alive == 0
 }
 
-// routeTo is a way to an address that has transfers; ok is false if it has none.
-func (g *gate) routeTo(address netip.Addr) (r route, ok bool) {
+// routeTo is the way to another port of an address that has transfers, by the
+// socket s; ok is false if it has none.
+func (g *gate) routeTo(to endpoint, s *socket) (r route, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	at, ok := g.clients[address]
-	return at.last, ok
+	at, ok := g.clients[to.host()]
+	return route{sock: s, to: to, from: at.from, via: at.via}, ok
 }
 
 func (g *gate) count() int {

@@ -9,32 +9,66 @@ import (
 )
 
 // readRequests takes requests from one socket until it is closed. It never
-// waits for anything but the next packet.
-func (l *batchLoop) readRequests(ctx context.Context, c *requestConn) error {
-	buf, t := make([]byte, maxRequest), newTurn(l)
-	for {
-		n, d, err := c.read(buf)
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		case err != nil:
-			return fmt.Errorf("read from %s/udp: %w", c.addr, err)
-		case d.isAcceptable() && isRequest(buf[:n]):
-			l.request(ctx, t, c, d, buf[:n])
+// waits for anything but the next packets. s is set where transfers are answered
+// from the same port.
+func (l *batchLoop) readRequests(ctx context.Context, c *requestConn, s *socket) error {
+	raw, err := c.udp.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("read from %s/udp: %w", c.addr, err)
+	}
+	in, t := newInbox(raw, maxRequest), newTurn(l)
+	err = in.each(func(n int) {
+		for i := range n {
+			if d, b := c.datagram(in, i); isRequest(b) && d.isAcceptable() {
+				l.request(ctx, t, c, d, b)
+			}
 		}
+		if s != nil {
+			l.deliver(t, s, in, n)
+		}
+	})
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return fmt.Errorf("read from %s/udp: %w", c.addr, err)
+}
+
+// datagram is a packet of in, and where it came from and went to.
+func (c *requestConn) datagram(in *inbox, i int) (datagram, []byte) {
+	from, b := in.packet(i)
+	d := datagram{from: from.addrPort(), to: c.addr}
+	if m, ok := in.info(i); ok {
+		d.readPacketInfo(&m)
+	}
+	return d, b
+}
+
+// deliver hands the packets of a batch that are no requests to their transfers.
+func (l *batchLoop) deliver(t *turn, s *socket, in *inbox, n int) {
+	for _, w := range l.workers {
+		w.mu.Lock()
+		t.now = l.now()
+		for i := range n {
+			if from, b := in.packet(i); !isRequest(b) && l.workerOf(from) == w {
+				w.take(t, s, from, b)
+			}
+		}
+		w.arm(t.now)
+		w.mu.Unlock()
+		t.finish(w)
 	}
 }
 
 // request starts a transfer for a RRQ or WRQ, or refuses it.
 func (l *batchLoop) request(ctx context.Context, t *turn, c *requestConn, d datagram, b []byte) {
-	event, r, refused, err := judge(b, d)
+	event, r, refused, err := l.options.judge(b, d)
 	switch {
 	case err == nil && r.Op == OpWRQ:
-		if refused, err = l.options.writes.request(ctx, r, event, d, b); err == nil {
+		if refused, err = l.options.writes.request(ctx, r, event, c, d, b); err == nil {
 			return
 		}
 	case err == nil:
-		f := l.newFlow(r, d, b)
+		f := l.newFlow(r, c, d, b)
 		switch l.admit(t, f) {
 		case admitted:
 			l.files.do(func() { l.open(ctx, f, r) })
@@ -45,20 +79,15 @@ func (l *batchLoop) request(ctx context.Context, t *turn, c *requestConn, d data
 			refused, err = wireBusy, errBusy
 		}
 	}
-	if failure := c.reply(refused.packet(), d); failure != nil {
-		err = fmt.Errorf("%w; ERROR not sent: %w", err, failure)
-	}
-	event.Result, event.Err = Refused, err
-	l.options.report(event)
+	l.options.refuse(c, d, event, refused, err)
 }
 
 // newFlow makes the flow for a RRQ, and picks its worker: always the same for
 // the same client's end.
-func (l *batchLoop) newFlow(r Request, d datagram, b []byte) *flow {
+func (l *batchLoop) newFlow(r Request, c *requestConn, d datagram, b []byte) *flow {
 	f := &flow{
-		client: d.from, local: d.to, name: r.Name, size: -1,
+		conn: c, ifindex: d.ifindex, name: r.Name, size: -1,
 		digest: maphash.Bytes(l.seed, b), began: l.now(),
-		refuses: l.interfaces, ifindex: d.ifindex,
 	}
 	f.to = endpointOf(d)
 	if to := d.to.Addr(); !to.IsUnspecified() {
@@ -68,8 +97,13 @@ func (l *batchLoop) newFlow(r Request, d datagram, b []byte) *flow {
 		}
 	}
 	f.single.Store(!l.segments || l.interfaces.refusesSegments(d.ifindex))
-	f.worker = l.workers[maphash.Comparable(l.seed, f.to)%uint64(len(l.workers))]
+	f.worker = l.workerOf(f.to)
 	return f
+}
+
+// workerOf is the worker that serves a client's end.
+func (l *batchLoop) workerOf(client endpoint) *worker {
+	return l.workers[maphash.Comparable(l.seed, client)%uint64(len(l.workers))]
 }
 
 // admit enters a flow if the limits allow it and no transfer that runs for the
@@ -99,7 +133,7 @@ func (w *worker) admit(t *turn, f *flow) (admission, verdict) {
 	if old := w.flows[f.to]; old != nil && !w.yields(t, old, f) {
 		return settled, mayEnter
 	}
-	f.sock = w.socketFor(f.to, f.client.Addr().Is6())
+	f.sock = w.socketFor(f.to, f.conn.addr.Addr().Is6())
 	v := w.loop.gate.enter(f)
 	if v != mayEnter {
 		return settled, v
@@ -112,7 +146,7 @@ func (w *worker) admit(t *turn, f *flow) (admission, verdict) {
 // tells whether the new one may begin. Then the old one has ended.
 func (w *worker) yields(t *turn, old, f *flow) bool {
 	same := old.digest == f.digest
-	if old.source == nil {
+	if old.file == nil {
 		if same {
 			return false // the answer is on its way
 		}
@@ -137,7 +171,7 @@ func (l *batchLoop) evict(t *turn, f *flow, v verdict) bool {
 	for _, w := range l.workers {
 		w.mu.Lock()
 		for one := w.dally.first; one != nil; one = one.dally.next {
-			if v == clientFull && one.client.Addr() != f.client.Addr() || !one.x.delivered() {
+			if v == clientFull && one.to.host() != f.to.host() || !one.x.delivered() {
 				continue
 			}
 			if oldest == nil || one.x.progressAt < oldest.x.progressAt {

@@ -3,6 +3,7 @@ package tftp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 )
 
@@ -13,22 +14,39 @@ const maxRequest = 2048
 var (
 	errReadOnly = errors.New("writing is not allowed")
 	errBusy     = errors.New("too many transfers")
+	errNetwork  = errors.New("clients of this network are not served, and get no answer")
 )
 
-// judge reads a request, and begins the report of its transfer. If it makes no
-// sense, err says why and refused what the client is told.
-func judge(b []byte, d datagram) (t Transfer, r Request, refused wireError, err error) {
+// judge reads a request, and begins the report of its transfer. If it is not to be
+// served, err says why and refused what the client is told.
+func (o *Options) judge(b []byte, d datagram) (t Transfer, r Request, refused wireError, err error) {
 	t = Transfer{
 		Client: d.from, Local: d.to, Direction: Read,
 		Size: -1, Blksize: DefaultBlksize, Windowsize: DefaultWindowsize,
 	}
 	r, err = ParseRequest(b)
+	t.File, t.Direction = r.Name, direction(r.Op)
 	if bad, ok := errors.AsType[*RequestError](err); ok {
 		t.File, t.Direction = bad.Name, direction(bad.Op)
-		return t, r, wireError{bad.Code, bad.Text}, err
+		refused = wireError{bad.Code, bad.Text}
 	}
-	t.File, t.Direction = r.Name, direction(r.Op)
-	return t, r, wireError{}, nil
+	if len(o.Allow) > 0 && !o.Allow.Contains(d.from.Addr()) {
+		// An answer would go to whomever a forged address belongs to.
+		return t, r, wireError{}, errNetwork
+	}
+	return t, r, refused, err
+}
+
+// refuse sends an ERROR from the port for requests, unless it is zero, and reports
+// the transfer that is not to be.
+func (o *Options) refuse(c *requestConn, d datagram, t Transfer, e wireError, why error) {
+	if e.code != 0 {
+		if err := c.reply(e.packet(), d); err != nil {
+			why = fmt.Errorf("%w; ERROR not sent: %w", why, err)
+		}
+	}
+	t.Result, t.Err = Refused, why
+	o.report(t)
 }
 
 func direction(op Opcode) Direction {
@@ -52,11 +70,20 @@ func refusal(ctx context.Context, err error) output {
 	}
 }
 
-// terms settles the options of a request for a file. size is what goes on the
-// wire, fits the largest block that needs no fragments.
-func (o *Options) terms(r Request, file File, size int64, fits Blksize) terms {
+// terms settles the options of a request for a file with limits of its own. size
+// is what goes on the wire, fits the largest block that needs no fragments.
+func (o *Options) terms(r Request, limits Limits, size int64, fits Blksize) terms {
 	if r.Mode == Netascii {
 		size = -1 // the size told would be another one
 	}
-	return negotiate(r.Options, offer{fits: fits, limits: o.Limits.and(file.Limits()), size: size})
+	return negotiate(r.Options, o.offer(fits, limits, size))
+}
+
+// offer is what the server brings to a negotiation about a file that has limits of
+// its own.
+func (o *Options) offer(fits Blksize, own Limits, size int64) offer {
+	return offer{
+		fits: fits, limits: o.Limits.and(own), size: size,
+		maxIdle: o.MaxIdle, maxDuration: o.MaxDuration,
+	}
 }

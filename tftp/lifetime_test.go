@@ -44,6 +44,11 @@ func TestInvalidOptions(t *testing.T) {
 		{Listen: "127.0.0.1:0"},
 		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, MaxTransfers: -1},
 		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, Limits: tftp.Limits{Blksize: 7}},
+		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, Ports: tftp.PortRange{First: 30000, Last: 30014}},
+		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, Ports: tftp.PortRange{First: 0, Last: 100}},
+		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, Limits: tftp.Limits{RefuseOptions: []string{"WindowSize"}}},
+		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, MaxIdle: -1},
+		{Listen: "127.0.0.1:0", Opener: tftptest.Files{}, MaxDuration: -1},
 	} {
 		if _, err := tftp.Listen(o); err == nil {
 			t.Errorf("%+v: got no error", o)
@@ -54,13 +59,15 @@ func TestInvalidOptions(t *testing.T) {
 func TestRestartOnSamePort(t *testing.T) { onEachLoop(t, testRestartOnSamePort) }
 
 func testRestartOnSamePort(t *testing.T, listen listener) {
-	o := tftp.Options{Listen: "127.0.0.1:0", Opener: tftptest.Files{"a": []byte("x")}}
+	o := tftp.Options{
+		Listen: netip.AddrPortFrom(loopback, freePort(t, 20000, 1)).String(),
+		Opener: tftptest.Files{"a": []byte("x")},
+	}
 	for range 20 {
 		s, err := listen(o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Listen = s.Addrs()[0].String()
 		served := make(chan error, 1)
 		go func() { served <- s.Serve(context.Background()) }()
 		if _, err := (tftptest.Client{Server: s.Addrs()[0]}).Fetch(t.Context(), "a"); err != nil {

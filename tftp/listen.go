@@ -126,6 +126,9 @@ func boundAddrs(conns []*requestConn) []netip.AddrPort {
 	return addrs
 }
 
+// serverPort is where TFTP servers take requests (RFC 1350 section 4).
+const serverPort = 69
+
 // A datagram is where one packet on a request socket came from and went to.
 type datagram struct {
 	from    netip.AddrPort // unmapped
@@ -134,11 +137,11 @@ type datagram struct {
 }
 
 // isAcceptable sorts out what no honest client sends: answers to it would hit
-// bystanders. RRQs to a broadcast address are silently ignored by RFC 1123
-// section 4.2.3.5.
+// bystanders, or other TFTP servers. RRQs to a broadcast address are silently
+// ignored by RFC 1123 section 4.2.3.5.
 func (d datagram) isAcceptable() bool {
-	from, to := d.from.Addr(), d.to.Addr()
-	return d.from.Port() != 0 && from.IsValid() && !from.IsUnspecified() && !isGroup(from) && !isGroup(to)
+	from, to, port := d.from.Addr(), d.to.Addr(), d.from.Port()
+	return port != 0 && port != serverPort && from.IsValid() && !from.IsUnspecified() && !isGroup(from) && !isGroup(to)
 }
 
 func isGroup(a netip.Addr) bool {

@@ -14,6 +14,7 @@ func TestAcceptableDatagrams(t *testing.T) {
 		{"IPv4", "192.0.2.9:1024", "192.0.2.1:69", true},
 		{"IPv6", "[2001:db8::9]:1024", "[2001:db8::1]:69", true},
 		{"the system does not tell the address asked", "192.0.2.9:1024", "0.0.0.0:69", true},
+		{"another server's port", "192.0.2.9:69", "192.0.2.1:69", false},
 		{"port 0", "192.0.2.9:0", "192.0.2.1:69", false},
 		{"no address", "0.0.0.0:1024", "192.0.2.1:69", false},
 		{"from everyone", "255.255.255.255:1024", "192.0.2.1:69", false},

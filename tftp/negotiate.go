@@ -1,7 +1,10 @@
 package tftp
 
 import (
+	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +27,18 @@ type terms struct {
 	timeout    time.Duration // the client's retransmission interval; 0 if it named none
 	tsize      bool          // the size was told in the OACK
 	oack       []Option      // the accepted options in the client's order and spelling; empty means no OACK
+
+	maxIdle     time.Duration // see Options
+	maxDuration time.Duration // see Options
+}
+
+// patience is how long a transfer lives without progress. A client that named its
+// interval has five of them.
+func (t terms) patience() time.Duration { return max(t.maxIdle, 5*t.timeout) }
+
+// errOverdue is why a transfer ends that takes longer than maxDuration.
+func (t terms) errOverdue() error {
+	return fmt.Errorf("the transfer took longer than %v", t.maxDuration)
 }
 
 // offer is what the server's side brings to a negotiation.
@@ -31,14 +46,32 @@ type offer struct {
 	fits   Blksize // largest block that needs no fragments, from fitting
 	limits Limits  // of the server and the file together, from Limits.and
 	size   int64   // of the file; -1 hides it (netascii)
+
+	maxIdle     time.Duration // see Options
+	maxDuration time.Duration // see Options
 }
 
-// and joins two sets of limits: the smaller one counts, zero is no limit.
+// and joins two sets of limits: the smaller number counts, zero is no limit, and
+// what either refuses is refused.
 func (l Limits) and(m Limits) Limits {
 	return Limits{
-		Blksize:    smaller(l.Blksize, m.Blksize),
-		Windowsize: smaller(l.Windowsize, m.Windowsize),
+		Blksize:       smaller(l.Blksize, m.Blksize),
+		Windowsize:    smaller(l.Windowsize, m.Windowsize),
+		RefuseOptions: slices.Concat(l.RefuseOptions, m.RefuseOptions),
 	}
+}
+
+// validate tells what is wrong with limits that somebody set.
+func (l Limits) validate() error {
+	if l.Blksize != 0 && (l.Blksize < MinBlksize || l.Blksize > MaxBlksize) {
+		return fmt.Errorf("blksize %d is out of range, want %d to %d", l.Blksize, MinBlksize, MaxBlksize)
+	}
+	for _, name := range l.RefuseOptions {
+		if _, known := optionRules[name]; !known {
+			return fmt.Errorf("there is no option %q to refuse, want one of %s", name, strings.Join(OptionNames(), ", "))
+		}
+	}
+	return nil
 }
 
 func smaller[T Blksize | Windowsize](a, b T) T {
@@ -62,16 +95,19 @@ func fitting(mtu int, v6 bool) Blksize {
 	return Blksize(min(max(mtu-overhead, int(DefaultBlksize)), int(MaxBlksize)))
 }
 
-// negotiate settles the options of a RRQ. An option that is unknown, malformed
-// or out of range is left out of the OACK as if it had not been asked; of an
-// option that comes twice the first counts (RFC 2347 forbids it).
+// negotiate settles the options of a request. An option that is unknown, refused,
+// malformed or out of range is left out of the OACK as if it had not been asked;
+// of an option that comes twice the first counts (RFC 2347 forbids it).
 func negotiate(asked []Option, o offer) terms {
-	t := terms{blksize: DefaultBlksize, windowsize: DefaultWindowsize}
+	t := terms{
+		blksize: DefaultBlksize, windowsize: DefaultWindowsize,
+		maxIdle: o.maxIdle, maxDuration: o.maxDuration,
+	}
 	seen := make(map[string]bool, len(optionRules))
 	for _, option := range asked {
 		name := strings.ToLower(option.Name)
 		rule, known := optionRules[name]
-		if !known || seen[name] {
+		if !known || seen[name] || slices.Contains(o.limits.RefuseOptions, name) {
 			continue
 		}
 		seen[name] = true
@@ -106,6 +142,10 @@ var optionRules = map[string]func(t *terms, asked int64, o offer) (granted int64
 	"timeout":    grantTimeout,
 	"windowsize": grantWindowsize,
 }
+
+// OptionNames are the options that this server knows, in lower case and in the
+// order of the alphabet.
+func OptionNames() []string { return slices.Sorted(maps.Keys(optionRules)) }
 
 // grantBlksize never grants more than was asked (RFC 2348): U-Boot and EDK2 end
 // the transfer then.

@@ -76,13 +76,18 @@ func TestNegotiate(t *testing.T) {
 		{name: "windowsize out of range above", asked: []Option{{"windowsize", "65536"}}, offer: ethernet},
 		{
 			name: "the smaller limits count", asked: []Option{{"blksize", "1468"}, {"windowsize", "64"}},
-			offer: offer{fits: 1468, limits: Limits{1024, 0}.and(Limits{1400, 8})},
+			offer: offer{fits: 1468, limits: Limits{Blksize: 1024}.and(Limits{Blksize: 1400, Windowsize: 8})},
 			oack:  []Option{{"blksize", "1024"}, {"windowsize", "8"}}, blksize: 1024, window: 8,
 		},
 		{
 			name: "limits that were not reached", asked: []Option{{"blksize", "600"}, {"windowsize", "4"}},
-			offer: offer{fits: 1468, limits: Limits{1400, 8}},
+			offer: offer{fits: 1468, limits: Limits{Blksize: 1400, Windowsize: 8}},
 			oack:  []Option{{"blksize", "600"}, {"windowsize", "4"}}, blksize: 600, window: 4,
+		},
+		{
+			name: "what either limit refuses", asked: []Option{{"WINDOWSIZE", "8"}, {"timeout", "5"}, {"blksize", "1024"}},
+			offer: offer{fits: 1468, limits: Limits{RefuseOptions: []string{"windowsize"}}.and(Limits{RefuseOptions: []string{"timeout"}})},
+			oack:  []Option{{"blksize", "1024"}}, blksize: 1024,
 		},
 		{name: "a limit below any block size refuses the option", asked: []Option{{"blksize", "600"}}, offer: offer{fits: 1468, limits: Limits{Blksize: 7}}},
 	} {

@@ -49,8 +49,22 @@ type File interface {
 	Label() string
 }
 
+// A NowReader is a [File] of which bytes can be had without waiting. A server that
+// finds them in memory sends them at once, where a ReadAt is left to another
+// goroutine.
+type NowReader interface {
+	// ReadAtNow fills p with the bytes from off on, and is as true to the file's
+	// version as ReadAt is. It never waits for a disk or another machine: it is
+	// false where it would have to, and on any error, which ReadAt will tell of.
+	ReadAtNow(p []byte, off int64) bool
+}
+
 // Limits bound what a client may negotiate.
 type Limits struct {
 	Blksize    Blksize    // the largest block size granted; 0 means no limit of its own
 	Windowsize Windowsize // the largest window granted; 0 means no limit of its own
+
+	// RefuseOptions are left out of the OACK as if they were unknown, for clients
+	// that ask for what they cannot do. Each is one of [OptionNames].
+	RefuseOptions []string
 }

@@ -173,7 +173,7 @@ func (o *outbox) pack(i int, m *message, vectors []unix.Iovec, segment uint16) {
 // the n that were sent.
 func (o *outbox) write(s *socket, batch []unix.Mmsghdr) (n int, err error) {
 	o.batch, o.sent, o.errno = batch, 0, 0
-	if err := s.raw.Write(o.ready); err != nil {
+	if err := s.out.Write(o.ready); err != nil {
 		return 0, err
 	}
 	if o.errno != 0 {
@@ -182,17 +182,23 @@ func (o *outbox) write(s *socket, batch []unix.Mmsghdr) (n int, err error) {
 	return o.sent, nil
 }
 
-// transmit sends what the socket's buffer takes. It is false if that is nothing:
-// then the runtime's poller waits until there is room.
+// transmit sends what the socket's buffer takes. While that is nothing it blocks,
+// or is false where the socket must not block: then the runtime's poller waits.
+// The scheduler is told only where it blocks, see [inbox.receive].
 func (o *outbox) transmit(fd uintptr) bool {
+	call, flags := unix.RawSyscall6, uintptr(unix.MSG_DONTWAIT)
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.batch[0])), uintptr(len(o.batch)), unix.MSG_DONTWAIT, 0, 0)
-		if errno == unix.EINTR {
+		n, _, errno := call(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.batch[0])), uintptr(len(o.batch)), flags, 0, 0)
+		switch {
+		case errno == unix.EINTR:
 			continue
-		}
-		if o.errno = errno; errno == 0 {
+		case errno == unix.EAGAIN && flags != 0:
+			call, flags = unix.Syscall6, 0
+			continue
+		case errno == 0:
 			o.sent = int(n)
 		}
+		o.errno = errno
 		return errno != unix.EAGAIN
 	}
 }

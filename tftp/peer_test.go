@@ -70,6 +70,7 @@ func testErrors(t *testing.T, listen listener) {
 		{"mode mail", "\x00\x01x\x00mail\x00", 0, 4, "unknown transfer mode", tftp.Refused, "x", tftp.Read},
 		{"empty name", "\x00\x01\x00octet\x00", 0, 4, "malformed request", tftp.Refused, "", tftp.Read},
 		{"no final NUL", "\x00\x01x\x00octet", 0, 4, "malformed request", tftp.Refused, "x", tftp.Read},
+		{"a name that fills the packet and more", "\x00\x01" + strings.Repeat("y", 4096) + "\x00octet\x00", 0, 4, "malformed request", tftp.Refused, strings.Repeat("y", 255), tftp.Read},
 		{"a long name", "\x00\x01" + strings.Repeat("y", 300) + "\x00octet\x00", 0, 2, "file name too long", tftp.Refused, strings.Repeat("y", 255), tftp.Read},
 	} {
 		p := s.peer(t)

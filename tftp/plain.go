@@ -18,7 +18,8 @@ type plainLoop struct {
 	seed    maphash.Seed // for telling requests apart
 
 	retransmissions atomic.Int64
-	running         sync.WaitGroup // request loops and sessions
+	reading         sync.WaitGroup // request loops
+	running         sync.WaitGroup // sessions
 
 	mu        sync.Mutex // guards what follows
 	closing   bool
@@ -55,19 +56,21 @@ func (s *plainLoop) start(ctx context.Context) <-chan error {
 		return stopped
 	}
 	for _, c := range s.conns {
-		s.running.Go(func() { stopped <- s.readRequests(ctx, c) })
+		s.reading.Go(func() { stopped <- s.readRequests(ctx, c) })
 	}
 	return stopped
 }
 
 func (s *plainLoop) stopListening() {
 	s.mu.Lock()
-	closing := s.closing
 	s.closing = true
 	s.mu.Unlock()
-	if closing {
-		return
+	if !s.options.SinglePort {
+		s.closeRequests()
 	}
+}
+
+func (s *plainLoop) closeRequests() {
 	for _, c := range s.conns {
 		// Closing a socket does not fail in a way that anyone could act upon.
 		_ = c.close()
@@ -82,7 +85,9 @@ func (s *plainLoop) cut() int {
 	return len(all)
 }
 
-func (s *plainLoop) wait() { s.running.Wait() }
+func (s *plainLoop) transfersEnded() { s.running.Wait() }
+
+func (s *plainLoop) wait() { s.reading.Wait() }
 
 func (s *plainLoop) stats() Stats {
 	s.mu.Lock()

@@ -25,6 +25,7 @@ type reception struct {
 	tries      int           // of the last ACK, by our own timer
 	progressAt time.Duration // start, or the last block in order
 	resendAt   time.Duration // when the client's silence means that our ACK was lost
+	overdueAt  time.Duration // when it ends, whatever its progress
 }
 
 // An intake is what a [reception] wants done, in the order of the fields.
@@ -45,7 +46,7 @@ type intake struct {
 // newReception begins a write transfer at the time now: the OACK, or without
 // options an ACK of block 0, tells the client to send (RFC 1350 section 4).
 func newReception(t terms, now time.Duration) (reception, intake) {
-	x := reception{terms: t, complaintAt: -1, progressAt: now}
+	x := reception{terms: t, complaintAt: -1, progressAt: now, overdueAt: now + t.maxDuration}
 	return x, x.answer(now)
 }
 
@@ -54,6 +55,8 @@ func (x *reception) packet(p Packet, now time.Duration) intake {
 	switch {
 	case p.Op == OpERROR:
 		return x.classify(p)
+	case now >= x.overdueAt:
+		return x.giveUp(now)
 	case p.Op != OpDATA || len(p.Data) > int(x.terms.blksize):
 		// Nothing else has a place here; see [transfer.packet].
 		return x.wait()
@@ -106,20 +109,28 @@ func (x *reception) complain(now time.Duration) intake {
 // tick takes in that it is now. It may come too early or too often.
 func (x *reception) tick(now time.Duration) intake {
 	switch {
-	case now >= x.endAt() && x.complete:
-		return intake{ended: true, result: Delivered}
 	case now >= x.endAt():
-		err := errSilent
-		if !x.started {
-			err = errNoAnswer
-		}
-		return x.stop(wireTimedOut, err)
+		return x.giveUp(now)
 	case now < x.resendAt || x.complete || !x.started && x.tries >= maxFirstSends-1:
 		return x.wait()
 	}
 	x.tries++
 	x.complaintAt = -1
 	return x.answer(now)
+}
+
+// giveUp ends a transfer whose client does not send any more, or that is overdue.
+func (x *reception) giveUp(now time.Duration) intake {
+	switch {
+	case x.complete:
+		return intake{ended: true, result: Delivered}
+	case now >= x.overdueAt:
+		return x.stop(wireOverdue, x.terms.errOverdue())
+	case !x.started:
+		return x.stop(wireTimedOut, errNoAnswer)
+	default:
+		return x.stop(wireTimedOut, errSilent)
+	}
 }
 
 // stop ends the transfer for a reason of ours and tells the client.
@@ -151,13 +162,15 @@ func (x *reception) interval() time.Duration {
 	return min(firstAckInterval<<x.tries, maxInterval)
 }
 
-// endAt is when the transfer ends without another packet. After the last block it
-// stays to acknowledge that once more, should the ACK be lost.
+// endAt is when the transfer ends without another packet, and at the latest when
+// it is overdue. After the last block it stays to acknowledge that once more,
+// should the ACK be lost.
 func (x *reception) endAt() time.Duration {
+	stay := x.terms.patience()
 	if x.complete {
-		return x.progressAt + max(dally, 2*x.terms.timeout)
+		stay = max(dally, 2*x.terms.timeout)
 	}
-	return x.progressAt + max(patience, 5*x.terms.timeout)
+	return min(x.progressAt+stay, x.overdueAt)
 }
 
 // wait is the intake that does nothing but name the next deadline.

@@ -1,6 +1,7 @@
 package tftp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,13 @@ const (
 	DefaultMaxTransfers = 1000
 	DefaultMaxPerClient = 64 // whole racks sit behind one address (NAT)
 	DefaultCacheBytes   = 64 << 20
+
+	// DefaultMaxIdle gives U-Boot, whose own timer is 5 s, several chances.
+	DefaultMaxIdle = 20 * time.Second
+	// DefaultMaxDuration is enough for 10 GB in blocks of 512 bytes, one at a time,
+	// with a round trip of a millisecond. It is there to take places back from
+	// clients that acknowledge a block now and then for ever.
+	DefaultMaxDuration = 6 * time.Hour
 )
 
 // Options are what a [Server] is made from.
@@ -32,20 +40,39 @@ type Options struct {
 	// must not block.
 	Report func(Transfer)
 
+	// Allow are the networks whose clients are served; empty means all. Requests
+	// from elsewhere are reported as Refused, and get no answer.
+	Allow Networks
+
 	// Limits bound what clients may negotiate. Zero fields leave the bounds of
 	// the RFCs: 65464 and 65535. The block size never exceeds what fits the MTU of the
 	// interface that the RRQ came in on: MTU - 32 for IPv4, - 52 for IPv6.
 	Limits Limits
 
-	// MaxTransfers is how many transfers may run at once; 0 means 1000.
+	// MaxTransfers is how many transfers may run at once; 0 means 1000. Reads and
+	// writes are counted apart, here and for a client.
 	MaxTransfers int
 	// MaxPerClient is how many transfers may run at once for one client
 	// address; 0 means 64.
 	MaxPerClient int
 
+	// MaxIdle is how long a transfer lives without progress; 0 means 20 s. A client
+	// that names a timeout gets five times that, if it is longer.
+	MaxIdle time.Duration
+	// MaxDuration is how long a transfer lives in all; 0 means 6 hours.
+	MaxDuration time.Duration
+
 	// CacheBytes bounds the memory that keeps bytes of files between transfers,
 	// in bytes; 0 means 64 MiB. Only files with a [File.Version] stay in it.
 	CacheBytes int64
+
+	// SinglePort answers transfers from the port that requests come in on, for
+	// firewalls and address translation that let nothing else through. Clients
+	// that reuse their port at once are not protected from their own late packets
+	// then, and the port is free only when the last transfer has ended.
+	SinglePort bool
+	// Ports are those that transfers are answered from, unless SinglePort is set.
+	Ports PortRange
 
 	// Depot takes the files that clients write. Without one every WRQ is refused
 	// with ERROR 2, "read-only".
@@ -55,6 +82,7 @@ type Options struct {
 	Node string
 
 	writes *writes // never nil once the server listens
+	ports  *ports  // likewise
 }
 
 func (o *Options) validate() error {
@@ -65,10 +93,22 @@ func (o *Options) validate() error {
 		return fmt.Errorf("tftp: a cache of %d bytes makes no sense, want 0 or more", o.CacheBytes)
 	case o.MaxTransfers < 0 || o.MaxPerClient < 0:
 		return fmt.Errorf("tftp: at most %d transfers and %d for a client make no sense, want 0 or more", o.MaxTransfers, o.MaxPerClient)
-	case o.Limits.Blksize != 0 && (o.Limits.Blksize < MinBlksize || o.Limits.Blksize > MaxBlksize):
-		return fmt.Errorf("tftp: blksize %d is out of range, want %d to %d", o.Limits.Blksize, MinBlksize, MaxBlksize)
+	case o.MaxIdle < 0 || o.MaxDuration < 0:
+		return fmt.Errorf("tftp: transfers of at most %v, and %v without progress, make no sense, want 0 or more", o.MaxDuration, o.MaxIdle)
+	}
+	if err := errors.Join(o.Limits.validate(), o.Ports.validate()); err != nil {
+		return fmt.Errorf("tftp: %w", err)
 	}
 	return nil
+}
+
+// setDefaults puts the defaults in the place of zeros.
+func (o *Options) setDefaults() {
+	o.MaxTransfers = cmp.Or(o.MaxTransfers, DefaultMaxTransfers)
+	o.MaxPerClient = cmp.Or(o.MaxPerClient, DefaultMaxPerClient)
+	o.MaxIdle = cmp.Or(o.MaxIdle, DefaultMaxIdle)
+	o.MaxDuration = cmp.Or(o.MaxDuration, DefaultMaxDuration)
+	o.CacheBytes = cmp.Or(o.CacheBytes, DefaultCacheBytes)
 }
 
 // A Server serves files over TFTP. [Listen] makes one; it can be served and shut
@@ -88,8 +128,14 @@ type loop interface {
 	// start begins to answer. What comes out of the channel is why requests are
 	// no longer read: nil after stopListening. It is called at most once.
 	start(ctx context.Context) <-chan error
-	// stopListening frees the port. Transfers that run go on.
+	// stopListening takes no more requests. Transfers that run go on, and it frees
+	// the port unless they need it.
 	stopListening()
+	// transfersEnded returns when requests are no longer taken and no transfer
+	// runs.
+	transfersEnded()
+	// closeRequests frees the port in any case.
+	closeRequests()
 	// cut ends all transfers and tells how many there were.
 	cut() int
 	// wait returns when requests are no longer read, all transfers have ended
@@ -124,15 +170,8 @@ func listenWith(o Options, listen func(Options) (loop, error)) (*Server, error) 
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	if o.MaxTransfers == 0 {
-		o.MaxTransfers = DefaultMaxTransfers
-	}
-	if o.MaxPerClient == 0 {
-		o.MaxPerClient = DefaultMaxPerClient
-	}
-	if o.CacheBytes == 0 {
-		o.CacheBytes = DefaultCacheBytes
-	}
+	o.setDefaults()
+	o.ports = newPorts(&o)
 	o.writes = newWrites(&o)
 	l, err := listen(o)
 	if err != nil {
@@ -141,8 +180,10 @@ func listenWith(o Options, listen func(Options) (loop, error)) (*Server, error) 
 	return &Server{loop: l, writes: o.writes, drained: sync.OnceValue(func() <-chan struct{} {
 		done := make(chan struct{})
 		go func() {
-			l.wait()
+			l.transfersEnded()
 			o.writes.running.Wait()
+			l.closeRequests()
+			l.wait()
 			close(done)
 		}()
 		return done
@@ -173,7 +214,7 @@ func (s *Server) Serve(ctx context.Context) error {
 }
 
 // Shutdown ends the server. No request is taken from now on, and the port is
-// free at once. Transfers that run go on; when ctx ends, the rest is cut, and
+// free at once, or with the last transfer if it has a [Options.SinglePort]. Transfers that run go on; when ctx ends, the rest is cut, and
 // each client is sent an ERROR. Shutdown returns when all goroutines are gone,
 // and an error that wraps ctx's if transfers had to be cut. It may be called
 // often, at once and before Serve.
@@ -192,7 +233,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return fmt.Errorf("%d transfers were cut: %w", cut, ctx.Err())
 }
 
-// StopListening takes no more requests; the port is free when it returns.
+// StopListening takes no more requests; the port is free when it returns, unless
+// transfers are answered from it ([Options.SinglePort]).
 // Transfers that run go on until [Server.Shutdown] ends them.
 func (s *Server) StopListening() {
 	s.writes.stopListening()

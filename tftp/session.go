@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -23,7 +22,7 @@ type session struct {
 	began   time.Duration
 	since   time.Time
 
-	conn   *net.UDPConn
+	conn   transferConn
 	buf    []byte      // one DATA packet
 	wire   io.ReaderAt // the bytes to send: the file, or its netascii form
 	event  Transfer    // for the report
@@ -99,8 +98,8 @@ func (x *session) yieldsTo(next *session, now time.Duration) bool {
 }
 
 // run carries the transfer out and reports how it ended.
-func (x *session) run(ctx context.Context, mtu int) {
-	end := x.serve(ctx, mtu)
+func (x *session) run(ctx context.Context, c *requestConn, d datagram) {
+	end := x.serve(ctx, c, d)
 	x.event.Result, x.event.Err = end.result, end.err
 	if x.unsent != nil && end.err != nil {
 		x.event.Err = fmt.Errorf("%w; sending failed: %w", end.err, x.unsent)
@@ -117,10 +116,11 @@ func (x *session) run(ctx context.Context, mtu int) {
 	x.server.options.report(x.event)
 }
 
-// serve has its own socket, and so its own TID, from the start: an ERROR about a
-// name comes from there too, also when the port for requests is closed by then.
-func (x *session) serve(ctx context.Context, mtu int) output {
-	conn, err := listenTransfer(x.local.Addr())
+// serve has its own end of the line, most often a socket and so its own TID, from
+// the start: an ERROR about a name comes from there too, also when the port for
+// requests is closed by then.
+func (x *session) serve(ctx context.Context, c *requestConn, d datagram) output {
+	conn, err := x.server.options.ports.open(c, d)
 	if err != nil {
 		return output{ended: true, result: Failed, err: fmt.Errorf("cannot open a socket for the transfer: %w", err)}
 	}
@@ -135,7 +135,7 @@ func (x *session) serve(ctx context.Context, mtu int) output {
 		return refusal
 	}
 	x.wire = wire
-	return x.loop(x.begin(file, size, mtu))
+	return x.loop(x.begin(file, size, d.mtu()))
 }
 
 // open finds the file and what of it goes on the wire: size bytes. If that is
@@ -188,7 +188,7 @@ func (x *session) setWake(wake func()) {
 
 // begin settles the options and starts the state machine.
 func (x *session) begin(file File, size int64, mtu int) output {
-	t, first := newTransfer(x.server.options.terms(x.request, file, size, fitting(mtu, x.client.Addr().Is6())), size, x.server.now())
+	t, first := newTransfer(x.server.options.terms(x.request, file.Limits(), size, fitting(mtu, x.client.Addr().Is6())), size, x.server.now())
 	x.buf = make([]byte, headerLen+int(t.terms.blksize))
 	conn := x.conn
 	x.mu.Lock()

@@ -214,14 +214,17 @@ func simFile(n int) []byte {
 
 // withOptions are the terms of a transfer that begins with an OACK.
 func withOptions(blksize Blksize, windowsize Windowsize) terms {
-	return terms{
-		blksize: blksize, windowsize: windowsize,
-		oack: []Option{{"blksize", fmt.Sprint(blksize)}, {"windowsize", fmt.Sprint(windowsize)}},
-	}
+	t := plain
+	t.blksize, t.windowsize = blksize, windowsize
+	t.oack = []Option{{"blksize", fmt.Sprint(blksize)}, {"windowsize", fmt.Sprint(windowsize)}}
+	return t
 }
 
 // plain are the terms of a transfer without options.
-var plain = terms{blksize: DefaultBlksize, windowsize: DefaultWindowsize}
+var plain = terms{
+	blksize: DefaultBlksize, windowsize: DefaultWindowsize,
+	maxIdle: DefaultMaxIdle, maxDuration: DefaultMaxDuration,
+}
 
 // wantDelivered runs s and fails the test unless the client has the exact bytes.
 func wantDelivered(t interface {

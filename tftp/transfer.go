@@ -6,9 +6,6 @@ import (
 )
 
 const (
-	// patience is how long a transfer lives without progress. U-Boot's own timer
-	// is 5 s: it gets several chances.
-	patience = 20 * time.Second
 	// dally is how long a transfer stays after its last block was sent, to send
 	// it again if the client does not acknowledge it (RFC 1350 section 6).
 	dally = 5 * time.Second
@@ -54,6 +51,7 @@ type transfer struct {
 	firstSends int           // of the first packet, by our own timer
 	progressAt time.Duration // start, or the last ACK that told something new
 	resendAt   time.Duration // when the client's silence means loss
+	overdueAt  time.Duration // when it ends, whatever its progress
 
 	rtt     estimator
 	timed   int64         // blocks from here to high were sent once, and last
@@ -89,6 +87,7 @@ func newTransfer(t terms, size int64, now time.Duration) (transfer, output) {
 		next:       1,
 		firstSends: 1,
 		progressAt: now,
+		overdueAt:  now + t.maxDuration,
 	}
 	if len(t.oack) > 0 {
 		x.acked = -1
@@ -98,12 +97,14 @@ func newTransfer(t terms, size int64, now time.Duration) (transfer, output) {
 
 // packet takes in a packet from the client.
 func (x *transfer) packet(p Packet, now time.Duration) output {
-	switch p.Op {
-	case OpACK:
-		return x.ack(p.Block, now)
-	case OpERROR:
+	switch {
+	case p.Op == OpERROR:
 		result, err := x.classify(p)
 		return output{ended: true, result: result, err: err}
+	case now >= x.overdueAt:
+		return x.giveUp(now) // a client whose ACKs leave no time for tick is bounded too
+	case p.Op == OpACK:
+		return x.ack(p.Block, now)
 	default:
 		// Nothing else has a place in a read transfer. Answering could begin a
 		// quarrel with a broken client that lasts for ever.
@@ -115,7 +116,7 @@ func (x *transfer) packet(p Packet, now time.Duration) output {
 func (x *transfer) tick(now time.Duration) output {
 	switch {
 	case now >= x.endAt():
-		return x.giveUp()
+		return x.giveUp(now)
 	case x.hasMore():
 		return x.fill(now)
 	case now < x.resendAt || !x.mayResend():
@@ -169,6 +170,7 @@ func (x *transfer) ack(b BlockNumber, now time.Duration) output {
 func (x *transfer) advance(n int64, now time.Duration) output {
 	if !x.proven {
 		x.proven, x.provenAt = true, now
+		x.terms.oack = nil // it is never sent again
 	}
 	x.acked, x.progressAt = n, now
 	if n < x.high {
@@ -234,20 +236,27 @@ func (x *transfer) mayResend() bool { return x.proven || x.firstSends < maxFirst
 // ACKs is missing.
 func (x *transfer) lastSent() bool { return x.acked >= 0 && x.next > x.last }
 
-// endAt is when the transfer ends without another ACK. After the last block it
-// stays long enough to send it four times more, at doubling intervals; an
-// address that nothing has proven gets no more than maxFirstSends anyway. But a
-// client that asked again before any ACK is there, and misses that block.
+// endAt is when the transfer ends without another ACK, at the latest when it is
+// overdue.
 func (x *transfer) endAt() time.Duration {
-	end := max(patience, 5*x.terms.timeout)
-	if !x.delivered() {
-		return x.progressAt + end
+	stay := x.terms.patience()
+	if x.delivered() {
+		stay = min(stay, x.dallyTime())
 	}
+	return min(x.progressAt+stay, x.overdueAt)
+}
+
+// dallyTime is how long the transfer stays after its last block was sent: long
+// enough to send it four times more, at doubling intervals. An address that
+// nothing has proven gets no more than maxFirstSends anyway. It does not count for
+// a client that asked again before any ACK: that one is there, and misses the
+// block.
+func (x *transfer) dallyTime() time.Duration {
 	stay := max(dally, 3*x.terms.timeout)
 	if x.proven && x.terms.timeout == 0 {
 		stay = max(stay, (1+2+4+8+1)*x.rtt.base())
 	}
-	return x.progressAt + min(stay, end)
+	return stay
 }
 
 // wait is the output that does nothing but name the next deadline.

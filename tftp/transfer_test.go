@@ -182,10 +182,10 @@ func TestSilenceAfterLastBlock(t *testing.T) {
 		play func(x *transfer) output
 		want Result
 	}{
-		{name: "block 1 is the last", want: Delivered, play: func(x *transfer) output { return x.tick(patience) }},
+		{name: "block 1 is the last", want: Delivered, play: func(x *transfer) output { return x.tick(DefaultMaxIdle) }},
 		{name: "but the client asked again", want: Failed, play: func(x *transfer) output {
 			x.resendFirst(time.Second)
-			return x.tick(patience)
+			return x.tick(DefaultMaxIdle)
 		}},
 		{name: "shut down meanwhile", want: Delivered, play: func(x *transfer) output { return x.shutDown() }},
 		{name: "replaced meanwhile", want: Delivered, play: func(x *transfer) output { return x.replaced() }},
@@ -197,6 +197,31 @@ func TestSilenceAfterLastBlock(t *testing.T) {
 				t.Errorf("got %+v, want %s", o, c.want)
 			}
 		})
+	}
+}
+
+func TestOverdueTransferEnds(t *testing.T) {
+	t.Parallel()
+	brief := plain
+	brief.maxDuration = time.Minute
+	x, o := rrq(brief, 1<<20)
+	now, n := time.Duration(0), BlockNumber(0)
+	for ; now < brief.maxDuration; now += 10 * time.Second {
+		n++
+		if o = x.packet(ack(n), now); o.ended || o.deadline > brief.maxDuration {
+			t.Fatalf("after %v: got %+v, want to go on", now, o)
+		}
+	}
+	x.delayed(time.Second) // the limit stays where it is
+	for name, o := range map[string]output{"an ACK": x.packet(ack(n+1), now), "no ACK": x.tick(now)} {
+		if !o.ended || o.result != Failed || o.fault != wireOverdue || o.err == nil || o.err.Error() != "the transfer took longer than 1m0s" {
+			t.Errorf("%s: got %+v, want the end", name, o)
+		}
+	}
+	brief.maxDuration = time.Second
+	x, _ = rrq(brief, 100)
+	if o = x.tick(time.Second); !o.ended || o.result != Delivered || o.fault.code != 0 {
+		t.Errorf("after the last block: got %+v, want it delivered", o)
 	}
 }
 
@@ -219,55 +244,132 @@ func TestBlockNumberWraps(t *testing.T) {
 	}
 }
 
-// The state machine may be fed with anything: it never sends beyond its window
-// or the file, never to the wrong place, and always names an end.
+// A transferProbe feeds a state machine with anything, and looks after each step
+// at what must hold whatever comes.
+type transferProbe struct {
+	t          *testing.T
+	x          transfer
+	o          output
+	now        time.Duration
+	firstSends int // of the first packet, by the machine's own timer
+}
+
+// limit is how long a transfer may go on without progress.
+func (p *transferProbe) limit() time.Duration { return p.x.terms.patience() }
+
+// step lets one thing happen. own tells that nothing came from the client.
+func (p *transferProbe) step(own bool, f func(x *transfer) output) {
+	before := p.x
+	p.o = f(&p.x)
+	x, o := &p.x, p.o
+	sends := o.oack || o.data.count() > 0
+	if own && sends && !before.proven {
+		p.firstSends++
+	}
+	switch n := o.data.count(); {
+	case p.firstSends > maxFirstSends:
+		p.t.Fatalf("the first packet is sent %d times", p.firstSends)
+	case x.acked > max(x.high, 0) || x.bytes() < before.bytes() || x.bytes() > x.size:
+		p.t.Fatalf("acknowledged %d of %d sent, %d bytes after %d", x.acked, x.high, x.bytes(), before.bytes())
+	case n < 0 || n > maxBurst || n > 0 && (o.data.first < 1 || o.data.end > x.last+1):
+		p.t.Fatalf("blocks %v of %d", o.data, x.last)
+	case n > 0 && (x.acked < 0 || o.data.end > x.acked+int64(x.terms.windowsize)+1):
+		p.t.Fatalf("blocks %v with ACK %d and windows of %d", o.data, x.acked, x.terms.windowsize)
+	case !x.proven && o.data.end > 2:
+		p.t.Fatalf("blocks %v to an address that nothing has proven", o.data)
+	case o.ended && (sends || o.result == ""):
+		p.t.Fatalf("ended with %+v", o)
+	case !o.ended && (o.deadline > x.progressAt+p.limit() || own && p.now >= before.progressAt+p.limit()):
+		p.t.Fatalf("at %v: goes on until %v without progress since %v", p.now, o.deadline, x.progressAt)
+	}
+}
+
+// stale tells that an ACK has nothing new to say; then nothing may be sent, or
+// every packet doubles from there on.
+func (p *transferProbe) stale(b BlockNumber) bool {
+	if p.x.acked < 0 {
+		return b != 0
+	}
+	n := b.after(p.x.acked)
+	return n == p.x.acked || n > p.x.high
+}
+
+func (p *transferProbe) ack(b BlockNumber) {
+	stale := p.stale(b)
+	p.step(false, func(x *transfer) output { return x.packet(ack(b), p.now) })
+	if stale && (p.o.oack || p.o.data.count() > 0) {
+		p.t.Fatalf("ACK %d has nothing new to say and is answered with %+v", b, p.o)
+	}
+}
+
+// request is another RRQ from the client's port.
+func (p *transferProbe) request(same bool) {
+	switch p.x.repeated(same, p.now) {
+	case duplicate:
+		p.step(false, func(x *transfer) output { return x.resendFirst(p.now) })
+		if !p.o.oack && p.o.data != (blocks{1, 2}) {
+			p.t.Fatalf("a repeated RRQ is answered with %+v", p.o)
+		}
+	case replacement:
+		p.step(false, (*transfer).replaced)
+		if p.o.fault != (wireError{}) {
+			p.t.Fatalf("a client that has begun anew is sent %+v", p.o.fault)
+		}
+	case straggler:
+	}
+}
+
+func (p *transferProbe) tick(now time.Duration) {
+	p.now = max(p.now, now)
+	p.step(true, func(x *transfer) output { return x.tick(p.now) })
+}
+
+// The state machine may be fed with any sequence of packets and times: it never
+// sends beyond its window or the file, never more than three times to where
+// nothing was proven, answers no ACK twice, and always ends in time. Three bytes
+// are one step.
 func FuzzTransfer(f *testing.F) {
-	f.Add(uint16(512), uint16(4), uint32(5000), true, []byte{1, 0, 0, 1, 0, 4, 0, 0, 9, 2, 0, 8})
-	f.Add(uint16(8), uint16(1), uint32(600_000), false, []byte{1, 0, 1, 1, 0, 2, 3, 0, 0, 4, 0, 0})
-	f.Fuzz(func(t *testing.T, blksize, windowsize uint16, size uint32, oack bool, script []byte) {
+	f.Add(uint16(512), uint16(4), uint8(0), uint32(5000), true, []byte{1, 0, 0, 1, 0, 4, 0, 0, 9, 2, 0, 8})
+	f.Add(uint16(8), uint16(1), uint8(0), uint32(600_000), false, []byte{1, 0, 1, 1, 0, 2, 3, 0, 0, 4, 0, 0})
+	f.Add(uint16(8), uint16(300), uint8(1), uint32(60_000), true, []byte{1, 0, 0, 1, 0, 0, 4, 0, 0, 4, 0, 0, 2, 0, 9, 6, 0, 0, 4, 0, 0})
+	f.Add(uint16(512), uint16(1), uint8(255), uint32(100), false, []byte{3, 0, 0, 4, 0, 0, 4, 0, 0, 4, 0, 0, 4, 0, 0})
+	f.Fuzz(func(t *testing.T, blksize, windowsize uint16, timeout uint8, size uint32, oack bool, script []byte) {
 		agreed := plain
 		if oack {
 			agreed = withOptions(max(Blksize(blksize), MinBlksize), max(Windowsize(windowsize), 1))
+			agreed.timeout = time.Duration(timeout) * time.Second
 		}
-		x, o := rrq(agreed, int64(size))
-		now, acked := time.Duration(0), int64(0)
-		for ; len(script) >= 3 && !o.ended; script = script[3:] {
+		p := &transferProbe{t: t, firstSends: 1}
+		p.x, p.o = newTransfer(agreed, int64(size), 0)
+		for ; len(script) >= 3 && !p.o.ended; script = script[3:] {
 			number := binary.BigEndian.Uint16(script[1:])
-			switch script[0] % 6 {
+			switch script[0] % 8 {
 			case 0:
-				now += time.Duration(number) * time.Millisecond
-				o = x.tick(now)
+				p.tick(p.now + time.Duration(number)*time.Millisecond)
 			case 1:
-				o = x.packet(ack(BlockNumber(number)), now)
-			case 2:
-				o = x.packet(ack(blockNumber(x.high-int64(number%64))), now)
+				p.ack(BlockNumber(number))
+			case 2: // within the window, or shortly before it
+				p.ack(blockNumber(p.x.high - int64(number%64)))
 			case 3:
-				o = x.resendFirst(now)
+				p.request(number%4 > 0)
 			case 4:
-				now = max(now, o.deadline)
-				o = x.tick(now)
+				p.tick(p.o.deadline)
 			case 5:
-				o = x.packet(Packet{Op: OpDATA, Block: BlockNumber(number)}, now)
+				p.step(false, func(x *transfer) output { return x.packet(Packet{Op: OpDATA, Block: BlockNumber(number)}, p.now) })
+			case 6: // the last window once more
+				p.ack(blockNumber(max(p.x.acked, 0)))
+			case 7: // the server was busy for a while
+				d := time.Duration(number) * time.Millisecond
+				p.now += d
+				p.x.delayed(d)
 			}
-			if x.acked > max(x.high, 0) || x.bytes() < 0 || x.bytes() > int64(size) {
-				t.Fatalf("acknowledged %d of %d sent, %d bytes", x.acked, x.high, x.bytes())
-			}
-			if n := o.data.count(); n < 0 || n > maxBurst || n > 0 &&
-				(o.data.first < 1 || o.data.end > x.last+1 || o.data.end > x.acked+int64(agreed.windowsize)+1) {
-				t.Fatalf("blocks %v of %d after ACK %d", o.data, x.last, x.acked)
-			}
-			if x.acked < 0 && o.data.count() > 0 || x.bytes() < acked {
-				t.Fatalf("blocks %v, bytes %d after %d", o.data, x.bytes(), acked)
-			}
-			acked = x.bytes()
 		}
-		// Left alone it comes to an end, and soon enough.
-		for steps := 0; !o.ended; steps++ {
+		// Left alone it comes to an end.
+		for steps := 0; !p.o.ended; steps++ {
 			if steps > 100_000 {
 				t.Fatal("no end")
 			}
-			now = max(now, o.deadline)
-			o = x.tick(now)
+			p.tick(p.o.deadline)
 		}
 	})
 }

@@ -11,19 +11,19 @@ type turn struct {
 	now  time.Duration
 	out  *outbox
 
-	more    []*flow    // have more to send, or their deadline has passed
-	reading []fillJob  // chunks to be read
-	idle    []*source  // files to be closed
-	reports []Transfer // of flows that have ended
+	more    []*flow       // have more to send, or their deadline has passed
+	reading []fillJob     // chunks to be read
+	idle    []*cachedFile // uses of files that have ended
+	reports []Transfer    // of flows that have ended
 }
 
 // A fillJob is a chunk to be read for a flow. ahead tells that it is not needed
 // yet.
 type fillJob struct {
-	flow   *flow
-	source *source
-	index  int64
-	ahead  bool
+	flow  *flow
+	file  *cachedFile
+	index int64
+	ahead bool
 }
 
 func newTurn(l *batchLoop) *turn { return &turn{loop: l, out: newOutbox(l.cache)} }
@@ -31,7 +31,7 @@ func newTurn(l *batchLoop) *turn { return &turn{loop: l, out: newOutbox(l.cache)
 // finish does what was collected, and goes on with the flows of w that have more
 // until none has.
 func (t *turn) finish(w *worker) {
-	for t.act(); len(t.more) > 0; t.act() {
+	for t.act(w); len(t.more) > 0; t.act(w) {
 		list := t.more
 		t.more = nil
 		w.mu.Lock()
@@ -47,14 +47,16 @@ func (t *turn) finish(w *worker) {
 }
 
 // act does what was collected.
-func (t *turn) act() {
+func (t *turn) act(w *worker) {
 	l := t.loop
 	t.out.flush()
 	for _, job := range t.reading {
-		l.files.do(func() { l.fill(job) })
+		if !t.readNow(w, job) {
+			l.files.do(func() { l.fill(job) })
+		}
 	}
-	for _, s := range t.idle {
-		l.files.do(func() { s.close(l.cache) })
+	for _, f := range t.idle {
+		l.leave(f)
 	}
 	for _, r := range t.reports {
 		l.options.report(r)
@@ -65,6 +67,33 @@ func (t *turn) act() {
 	clear(t.reports)
 	t.reading, t.idle, t.reports = t.reading[:0], t.idle[:0], t.reports[:0]
 	if ended > 0 && l.gate.gone(ended) {
-		l.closeSockets()
+		// Not here: a socket that is being read, which may be on this very
+		// goroutine, waits for the end of that when it is closed.
+		l.running.Go(l.closeSockets)
 	}
+}
+
+// readNow reads a chunk at once if nothing has to be waited for: to hand it to
+// another goroutine costs more than to copy it. The flows of w that wait for it
+// go on in this turn.
+func (t *turn) readNow(w *worker, job fillJob) bool {
+	l := t.loop
+	k, waiting, ok := l.cache.fillNow(job.file, job.index)
+	if !ok {
+		return false
+	}
+	t.out.pins = append(t.out.pins, k) // until they have found it
+	var others []*flow
+	for _, f := range waiting {
+		if f.worker == w {
+			t.more = append(t.more, f)
+		} else {
+			others = append(others, f)
+		}
+	}
+	if len(others) > 0 && k.pin() {
+		l.files.do(func() { l.wake(k, others) })
+	}
+	l.leave(job.file)
+	return true
 }

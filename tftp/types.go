@@ -97,6 +97,7 @@ var (
 	wireShutdown   = wireError{ErrAccessViolation, "server is shutting down"}
 	wireChanged    = wireError{ErrAccessViolation, "file changed"}
 	wireTimedOut   = wireError{ErrAccessViolation, "timed out"}
+	wireOverdue    = wireError{ErrAccessViolation, "transfer took too long"}
 	wireExists     = wireError{ErrFileExists, "file already exists"}
 	wireFull       = wireError{ErrDiskFull, "disk full"}
 	// "Allocation exceeded" is the only code that tells of a passing want, and

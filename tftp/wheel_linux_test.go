@@ -100,11 +100,12 @@ func TestRefusedSegmentsAreRemembered(t *testing.T) {
 		{unix.ENETUNREACH, false, false},
 		{os.ErrClosed, false, false},
 	} {
-		f := &flow{refuses: newInterfaces(), ifindex: 7}
+		links := newInterfaces()
+		f := &flow{worker: &worker{loop: &batchLoop{interfaces: links}}, ifindex: 7}
 		if got := f.refusesSegments(c.err); got != c.refused || f.single.Load() != c.refused {
 			t.Errorf("%v: got %t", c.err, got)
 		}
-		if got := f.refuses.refusesSegments(7); got != c.device || f.refuses.refusesSegments(8) {
+		if got := links.refusesSegments(7); got != c.device || links.refusesSegments(8) {
 			t.Errorf("%v: remembered of the interface: %t", c.err, got)
 		}
 	}
@@ -119,7 +120,7 @@ func TestDelayIsNotSilence(t *testing.T) {
 	x.delayed(slow)
 	wantNothing(t, x.tick(slow+o.deadline-1))
 	wantBlocks(t, x.tick(slow+o.deadline), 2, 3)
-	if o := x.tick(slow + patience); !o.ended || !errors.Is(o.err, errSilent) {
+	if o := x.tick(slow + DefaultMaxIdle); !o.ended || !errors.Is(o.err, errSilent) {
 		t.Errorf("got %+v, want the end", o)
 	}
 }

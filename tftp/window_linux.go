@@ -84,7 +84,7 @@ func (w *worker) chunk(t *turn, f *flow, k *chunk, index int64) *chunk {
 	if k != nil && k.index == index {
 		return k
 	}
-	if k = f.source.cached.pin(index); k != nil {
+	if k = f.file.pin(index); k != nil {
 		t.out.pins = append(t.out.pins, k)
 	}
 	return k
@@ -97,12 +97,12 @@ func (w *worker) mustWait(t *turn, f *flow) bool {
 	begin, end := f.extent(f.pending.first)
 	w.letGo(f)
 	for index := begin / chunkSize; index*chunkSize < end; index++ {
-		if k := f.source.cached.pin(index); k != nil {
+		if k := f.file.pin(index); k != nil {
 			w.letGo(f)
 			f.held = k
 			continue
 		}
-		switch w.loop.cache.await(f.source.cached, index, f) {
+		switch w.loop.cache.await(f.file, index, f) {
 		case read:
 			w.fetch(t, f, index, false)
 			return true
@@ -127,7 +127,7 @@ func (w *worker) letGo(f *flow) {
 func (w *worker) readAhead(t *turn, f *flow) {
 	at := (f.pending.first - 1) * int64(f.x.terms.blksize)
 	next := at/chunkSize + 1
-	cached := f.source.cached
+	cached := f.file
 	for ; f.passed < at/chunkSize; f.passed++ {
 		w.loop.cache.passed(cached, f.passed)
 	}
@@ -141,6 +141,6 @@ func (w *worker) readAhead(t *turn, f *flow) {
 
 // fetch has a chunk read when the turn acts.
 func (w *worker) fetch(t *turn, f *flow, index int64, ahead bool) {
-	f.source.users.Add(1)
-	t.reading = append(t.reading, fillJob{flow: f, source: f.source, index: index, ahead: ahead})
+	w.loop.cache.enter(f.file)
+	t.reading = append(t.reading, fillJob{flow: f, file: f.file, index: index, ahead: ahead})
 }

@@ -32,11 +32,17 @@ type worker struct {
 	mu          sync.Mutex // guards what follows
 	flows       map[endpoint]*flow
 	wheel       wheel
-	armed       time.Duration        // when timer goes off; 0 if it does not
-	dally       queue                // flows that have sent their last block, the oldest first
-	ended       map[endpoint]*socket // where transfers that have ended were answered from
-	endedBefore map[endpoint]*socket // the same of an earlier time
-	rotated     time.Duration        // when ended last became endedBefore
+	armed       time.Duration      // when timer goes off; 0 if it does not
+	dally       queue              // flows that have sent their last block, the oldest first
+	ended       map[endpoint]trace // of transfers that have ended
+	endedBefore map[endpoint]trace // the same of an earlier time
+	rotated     time.Duration      // when ended last became endedBefore
+}
+
+// A trace is what is remembered of the last transfers of a client's port.
+type trace struct {
+	sock      *socket // the last one was answered from
+	delivered bool    // one of them was
 }
 
 // A queue is a list of flows in order of arrival, linked by their dally hooks.
@@ -72,12 +78,8 @@ func (q *queue) remove(f *flow) {
 
 // read serves one socket until it is closed.
 func (w *worker) read(s *socket) error {
-	in, t := newInbox(s), newTurn(w.loop)
-	for {
-		n, err := in.read()
-		if err != nil {
-			return err
-		}
+	in, t := newInbox(s.raw, ackBuffer), newTurn(w.loop)
+	return in.each(func(n int) {
 		w.mu.Lock()
 		t.now = w.loop.now()
 		for i := range n {
@@ -87,7 +89,7 @@ func (w *worker) read(s *socket) error {
 		w.arm(t.now)
 		w.mu.Unlock()
 		t.finish(w)
-	}
+	})
 }
 
 // keepTime runs the state machines whose deadline has passed.
@@ -136,10 +138,14 @@ func (w *worker) arm(now time.Duration) {
 func (w *worker) take(t *turn, s *socket, from endpoint, b []byte) {
 	f := w.flows[from]
 	switch {
+	case f == nil && w.loop.options.SinglePort:
+		// The port is the one for requests, where no ERROR goes out.
+		w.loop.options.ports.deliver(from.addrPort(), b)
+		return
 	case f == nil:
 		w.stranger(t, s, from, b)
 		return
-	case f.sock != s || f.source == nil:
+	case f.sock != s || f.file == nil:
 		return // for an earlier transfer of the same port
 	}
 	p, err := ParsePacket(b)
@@ -156,26 +162,34 @@ func (w *worker) stranger(t *turn, s *socket, from endpoint, b []byte) {
 	if from.port == 0 || len(b) < headerLen || Opcode(binary.BigEndian.Uint16(b)) == OpERROR {
 		return
 	}
-	r, ok := w.loop.gate.routeTo(from.ip())
-	if !ok || r.sock.v6 != s.v6 {
+	if w.trace(from).delivered {
+		// A late ACK, of this transfer or of one before it. Its client may have
+		// asked for the next file from the same port, and would take an ERROR for
+		// the answer.
 		return
 	}
-	r.sock, r.to = s, from
-	t.out.add(r, nil, wireUnknownTID.packet())
+	if r, ok := w.loop.gate.routeTo(from, s); ok {
+		t.out.add(r, nil, wireUnknownTID.packet())
+	}
 }
 
 // socketFor picks the port to answer a client from.
 func (w *worker) socketFor(to endpoint, v6 bool) *socket {
-	last := w.ended[to]
-	if last == nil {
-		last = w.endedBefore[to]
-	}
+	last := w.trace(to).sock
 	for _, s := range w.sockets[v6] {
 		if s != last {
 			return s
 		}
 	}
 	return last
+}
+
+// trace is what is left of the last transfers of a client's port, if anything.
+func (w *worker) trace(of endpoint) trace {
+	if last, ok := w.ended[of]; ok {
+		return last
+	}
+	return w.endedBefore[of]
 }
 
 // rotate forgets clients' ports whose transfer ended long ago.
@@ -211,7 +225,7 @@ func (w *worker) perform(t *turn, f *flow, o output) {
 // resume goes on with a flow: it has more to send, its chunk has come, or its
 // deadline has passed.
 func (w *worker) resume(t *turn, f *flow) {
-	if f.ended || f.source == nil {
+	if f.ended || f.file == nil {
 		return
 	}
 	if f.waiting {
@@ -269,11 +283,11 @@ func (w *worker) end(t *turn, f *flow, o output) {
 	}
 	w.rotate(t.now)
 	if w.ended == nil {
-		w.ended = make(map[endpoint]*socket)
+		w.ended = make(map[endpoint]trace)
 	}
-	w.ended[f.to] = f.sock
+	w.ended[f.to] = trace{sock: f.sock, delivered: o.result == Delivered || w.trace(f.to).delivered}
 	w.loop.gate.leave(f)
-	if f.source != nil && f.source.release() {
-		t.idle = append(t.idle, f.source)
+	if f.file != nil {
+		t.idle = append(t.idle, f.file)
 	}
 }

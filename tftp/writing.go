@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -17,7 +16,7 @@ import (
 
 // writes is the part of a server that takes files from clients. Boards write logs
 // and crash images, a few at a time and none of them in a hurry, so each has a
-// goroutine and a socket of its own on every system.
+// goroutine of its own on every system, and a socket unless there is a single port.
 type writes struct {
 	options *Options
 	epoch   time.Time // zero of the state machines' time
@@ -42,9 +41,10 @@ type writing struct {
 	began   time.Time
 	bytes   atomic.Int64
 	begun   atomic.Bool // DATA has come
+	stored  atomic.Bool // the file is in place: it only stays for a last ACK that was lost
 
 	cancel context.CancelCauseFunc // ends it; the cause says why
-	conn   *net.UDPConn
+	conn   transferConn
 	again  atomic.Bool // the WRQ came once more: repeat the first answer
 
 	deposit Deposit
@@ -56,7 +56,7 @@ type writing struct {
 
 // request takes a WRQ of the bytes b. If it is refused, the fault and the reason
 // are returned; a transfer that began reports itself.
-func (w *writes) request(ctx context.Context, r Request, t Transfer, d datagram, b []byte) (wireError, error) {
+func (w *writes) request(ctx context.Context, r Request, t Transfer, c *requestConn, d datagram, b []byte) (wireError, error) {
 	if w.options.Depot == nil {
 		return wireReadOnly, errReadOnly
 	}
@@ -70,14 +70,15 @@ func (w *writes) request(ctx context.Context, r Request, t Transfer, d datagram,
 	case old != nil && old.digest == one.digest && !old.begun.Load():
 		old.repeat()
 		return wireError{}, nil
-	case len(w.current) >= w.options.MaxTransfers, old == nil && w.ofClient(t.Client.Addr()) >= w.options.MaxPerClient:
+	case len(w.current) >= w.options.MaxTransfers && !w.evict(netip.Addr{}),
+		old == nil && w.ofClient(t.Client.Addr()) >= w.options.MaxPerClient && !w.evict(t.Client.Addr()):
 		return wireBusy, errBusy
 	case old != nil:
 		old.cancel(errReplaced)
 	}
 	ctx, one.cancel = context.WithCancelCause(ctx)
 	w.current[t.Client] = one
-	w.running.Go(func() { one.run(ctx, d.mtu()) })
+	w.running.Go(func() { one.run(ctx, c, d) })
 	return wireError{}, nil
 }
 
@@ -89,6 +90,19 @@ func (w *writes) ofClient(addr netip.Addr) (n int) {
 		}
 	}
 	return n
+}
+
+// evict ends a transfer whose file is in place, one of addr unless that is the zero
+// Addr, and tells whether there was one. The caller holds w.mu.
+func (w *writes) evict(addr netip.Addr) bool {
+	for client, one := range w.current {
+		if one.stored.Load() && (!addr.IsValid() || client.Addr() == addr) {
+			one.cancel(errReplaced)
+			delete(w.current, client)
+			return true
+		}
+	}
+	return false
 }
 
 // stopListening takes no more requests.
@@ -137,9 +151,9 @@ func (x *writing) repeat() {
 func (x *writing) now() time.Duration { return time.Since(x.writes.epoch) }
 
 // run carries the transfer out and reports how it ended.
-func (x *writing) run(ctx context.Context, mtu int) {
+func (x *writing) run(ctx context.Context, c *requestConn, d datagram) {
 	defer x.cancel(nil)
-	end := x.serve(ctx, mtu)
+	end := x.serve(ctx, c, d)
 	x.event.Result, x.event.Err = end.result, end.err
 	x.event.Bytes, x.event.Duration = x.x.bytes, time.Since(x.began)
 	if x.x.complete {
@@ -156,8 +170,8 @@ func (x *writing) run(ctx context.Context, mtu int) {
 }
 
 // serve opens the socket and the deposit, and sees the transfer to its end.
-func (x *writing) serve(ctx context.Context, mtu int) intake {
-	conn, err := listenTransfer(x.event.Local.Addr())
+func (x *writing) serve(ctx context.Context, c *requestConn, d datagram) intake {
+	conn, err := x.writes.options.ports.open(c, d)
 	if err != nil {
 		return intake{ended: true, result: Failed, err: fmt.Errorf("cannot open a socket for the transfer: %w", err)}
 	}
@@ -180,7 +194,7 @@ func (x *writing) serve(ctx context.Context, mtu int) intake {
 		x.plain = &netasciiWriter{to: x.deposit}
 		x.sink = x.plain
 	}
-	t := negotiate(x.request.Options, offer{fits: fitting(mtu, x.event.Client.Addr().Is6()), limits: x.writes.options.Limits, size: announced})
+	t := negotiate(x.request.Options, x.writes.options.offer(x.writes.options.ports.fits(fitting(d.mtu(), x.event.Client.Addr().Is6())), Limits{}, announced))
 	x.event.Blksize, x.event.Windowsize = t.blksize, t.windowsize
 	var first intake
 	x.x, first = newReception(t, x.now())
@@ -225,7 +239,9 @@ func (x *writing) commit() error {
 		}
 	}
 	x.settled = true
-	return x.deposit.Commit()
+	err := x.deposit.Commit()
+	x.stored.Store(err == nil)
+	return err
 }
 
 // refused ends the transfer because the depot does not take more.

@@ -208,3 +208,39 @@ func testNetasciiWrite(t *testing.T, listen listener) {
 		t.Errorf("stored %q, want %q", got, want)
 	}
 }
+
+// A board that writes many small files one after the other is not kept out by
+// those that only wait whether their last ACK was lost.
+func TestDallyingWriteMakesRoom(t *testing.T) { onEachLoop(t, testDallyingWrite) }
+
+func testDallyingWrite(t *testing.T, listen listener) {
+	for name, o := range map[string]tftp.Options{"for all": {MaxTransfers: 2}, "for one client": {MaxPerClient: 2}} {
+		depot := &tftptest.Depot{}
+		o.Opener, o.Depot = tftptest.Files{}, depot
+		s := listen.start(t, o)
+		slow := s.peer(t)
+		slow.Write("slow")
+		slow.ExpectAck(0)
+		for i := range 5 {
+			p := s.peer(t)
+			p.Write(fmt.Sprint(i))
+			p.ExpectAck(0)
+			p.Data(1, []byte("text"))
+			p.ExpectAck(1)
+			if got := string(depot.File(fmt.Sprint(i))); got != "text" {
+				t.Errorf("%s: stored %q", name, got)
+			}
+		}
+		next := s.peer(t)
+		next.Write("next")
+		next.ExpectAck(0)
+		full := s.peer(t)
+		full.Write("one too many")
+		full.ExpectError(tftp.ErrDiskFull)
+		for range 5 {
+			if r := s.report(t); r.Client != full.Addr() && (r.Result != tftp.Delivered || r.Bytes != 4) {
+				t.Errorf("%s: report %+v", name, r)
+			}
+		}
+	}
+}

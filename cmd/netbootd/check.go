@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -106,7 +107,7 @@ func profilesToCheck(s config.Service, files []string) ([]bootmenu.Profile, map[
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", errConfig, err)
 		}
-		p, problems := config.ParseProfile(f, src)
+		p, problems := config.ParseProfile(filepath.ToSlash(f), src)
 		if len(problems) > 0 {
 			bad[f] = problems
 			continue

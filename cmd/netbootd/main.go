@@ -15,6 +15,7 @@ import (
 	"netbootd/client"
 	"netbootd/internal/config"
 	"netbootd/internal/daemon"
+	"netbootd/internal/simulate"
 )
 
 // Exit codes, the same for every command.
@@ -60,6 +61,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newStatusCommand(configFile),
 		newStartCommand(configFile),
 		newStopCommand(configFile),
+		newSimulateCommand(),
 		newVersionCommand(),
 	)
 	for _, c := range append(root.Commands(), root) {
@@ -112,10 +114,13 @@ func report(stderr io.Writer, err error) int {
 // hintFor says what to do about an error, or "".
 func hintFor(err error) string {
 	var start *daemon.StartError
+	var setup *simulate.SetupError
 	var usage usageError
 	switch {
 	case errors.As(err, &start):
 		return start.Hint
+	case errors.As(err, &setup):
+		return setup.Hint
 	case errors.As(err, &usage):
 		return "netbootd --help lists the commands, netbootd COMMAND --help tells of one"
 	case errors.Is(err, client.ErrNotRunning):

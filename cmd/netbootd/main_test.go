@@ -121,6 +121,21 @@ func writeReference(page *strings.Builder, c *cobra.Command) {
 	page.WriteString("```\n")
 }
 
+func TestRunSaysThatItNeedsLinux(t *testing.T) {
+	t.Parallel()
+	if err := checkSystem("linux"); err != nil {
+		t.Error(err)
+	}
+	for _, goos := range []string{"darwin", "windows"} {
+		var stderr bytes.Buffer
+		code := report(&stderr, checkSystem(goos))
+		want := "netbootd: netbootd run needs Linux, and this is " + goos + "\nhint: run it on a Linux host; the other commands work here\n"
+		if code != exitFailed || stderr.String() != want {
+			t.Errorf("exit code %d, %q", code, &stderr)
+		}
+	}
+}
+
 func TestReportGivesTheExitCode(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -18,11 +20,28 @@ func newRunCommand(configFile *string, stderr io.Writer) *cobra.Command {
 		Use:   "run",
 		Short: "Serve until told to stop",
 		Long: "Serve until told to stop. Without any configuration it starts with defaults and says what\n" +
-			"it found; with no profile it answers nobody.\n\n" +
+			"it found; with no profile it answers nobody. It needs Linux, as simulate does; the other commands do not.\n\n" +
 			"SIGHUP reads profiles and boot loaders anew. SIGTERM or Ctrl-C stops: nothing is offered\n" +
 			"any more, and transfers may end within [tftp] drain; a second one ends at once.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), *configFile, stderr) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkSystem(runtime.GOOS); err != nil {
+				return err
+			}
+			return serve(cmd.Context(), *configFile, stderr)
+		},
+	}
+}
+
+// checkSystem is an error on systems that the service is not made for. There the
+// program is for the other commands.
+func checkSystem(goos string) error {
+	if goos == "linux" {
+		return nil
+	}
+	return &daemon.StartError{
+		Err:  fmt.Errorf("netbootd run needs Linux, and this is %s", goos),
+		Hint: "run it on a Linux host; the other commands work here",
 	}
 }
 

@@ -72,7 +72,7 @@ func printStatus(w io.Writer, s client.Status, now time.Time) error {
 	}
 	fmt.Fprint(t, "\nSERVICE\tLISTENS ON\n")
 	for _, l := range s.Listeners {
-		fmt.Fprintf(t, "%s\t%s\n", l.Service, l.Address)
+		fmt.Fprintf(t, "%s\t%s\n", l.Service, listenText(l))
 	}
 	fmt.Fprint(t, "\nINTERFACE\tSERVED\n")
 	for _, i := range s.Interfaces {
@@ -129,6 +129,13 @@ func forText(p client.Profile) string {
 		return "?"
 	}
 	return "the menu"
+}
+
+func listenText(l client.Listener) string {
+	if l.Beside != "" {
+		return l.Address + ", beside " + l.Beside
+	}
+	return l.Address
 }
 
 func servedText(i client.Interface) string {

@@ -16,9 +16,12 @@ func (m measurement) line() string {
 	text := ""
 	if x, ok := memory.of(m); ok {
 		text = fmt.Sprintf("%d open, %.0f bytes each", m.open, x)
+	} else if x, ok := offerCPU.of(m); ok {
+		text = m.offerLine(x)
 	} else if x, ok := cpu.of(m); ok {
 		text = fmt.Sprintf("%s MB/s, %s CPU-s/GB, p99 %s", rate.number(value{m.Rate(), true}), cpu.number(value{x, true}),
 			duration(value{m.Percentile(0.99).Seconds(), true}))
+		text += fmt.Sprintf(", peak %s MB", peak.number(value{float64(m.peak), true}))
 		text += fmt.Sprintf(", generator %s CPU-s/GB", cpu.number(value{m.CPU.Seconds() / float64(m.Bytes), true}))
 	}
 	text += fmt.Sprintf(", generator busy %.2f", m.Busy())
@@ -30,7 +33,7 @@ func (m measurement) line() string {
 
 // String is the metric's name and unit in a table.
 func (k metric) String() string {
-	return [...]string{"MB/s", "CPU-s/GB", "p99", "bytes for each open transfer", "failed"}[k]
+	return [...]string{"MB/s", "CPU-s/GB", "p99", "bytes for each open transfer", "peak MB", "failed", "OFFERs/s", "CPU-us/OFFER"}[k]
 }
 
 // number is a value without its unit; empty if there is none.
@@ -44,6 +47,11 @@ func (k metric) number(v value) string {
 	case cpu:
 		v.x *= 1e9
 		return number(v, "%.2f")
+	case peak:
+		v.x /= 1e6
+	case offerCPU:
+		v.x *= 1e6
+		return number(v, "%.1f")
 	}
 	return number(v, "%.0f")
 }

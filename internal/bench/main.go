@@ -5,7 +5,7 @@
 // happens on the machine meets all of them. It prints medians and ratios, and
 // judges no times.
 //
-//	bench [-rounds N] [-scenario NAME,...] [-quick] [-write FILE]
+//	bench [-rounds N] [-scenario NAME,...] [-server NAME,...] [-quick] [-write FILE]
 //
 // All traffic stays in network namespaces that end with the program. It exits
 // 0 when all was measured, also if a server failed at it, 130 after Ctrl-C, and
@@ -20,6 +20,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -40,6 +41,7 @@ const (
 type options struct {
 	rounds    int
 	scenarios string // names with commas; empty: all
+	servers   string // likewise
 	quick     bool
 	write     string // file with the markers; empty: none
 	netbootd  string // programs and directories
@@ -80,7 +82,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each scenario is played with each server")
-	flags.StringVar(&o.scenarios, "scenario", "", "`names` of the scenarios to play, with commas between them (default all): "+strings.Join(names(scenarios(false)), ", "))
+	flags.StringVar(&o.scenarios, "scenario", "", "`names` of the scenarios to play, with commas between them (default all): "+strings.Join(names(scenarios(false), func(s scenario) string { return s.name }), ", "))
+	flags.StringVar(&o.servers, "server", "", "`names` of the servers to play with, with commas between them (default all): "+strings.Join(serverNames, ", "))
 	flags.BoolVar(&o.quick, "quick", false, "a tenth of the bytes and clients: shows that it works, not how fast")
 	flags.StringVar(&o.write, "write", "", "`file` in which to replace the results between the markers")
 	flags.StringVar(&o.netbootd, "netbootd", "build/netbootd", "netbootd's `program`")
@@ -95,7 +98,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	case o.rounds < 1:
 		err = fmt.Errorf("%d rounds: want at least 1", o.rounds)
 	default:
-		_, err = chosen(o)
+		_, scenarioErr := chosen(o)
+		_, serverErr := pick(serverNames, func(name string) string { return name }, o.servers)
+		err = errors.Join(scenarioErr, serverErr)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
@@ -105,22 +110,32 @@ func parse(args []string, stderr io.Writer) (options, error) {
 
 // chosen are the scenarios that the command line names.
 func chosen(o options) ([]scenario, error) {
-	all := scenarios(o.quick)
-	if o.scenarios == "" {
+	return pick(scenarios(o.quick), func(s scenario) string { return s.name }, o.scenarios)
+}
+
+// pick are those of all that the names, with commas between them, name: all of
+// them if there are no names.
+func pick[T any](all []T, nameOf func(T) string, list string) ([]T, error) {
+	if list == "" {
 		return all, nil
 	}
-	var list []scenario
-next:
-	for _, name := range strings.Split(o.scenarios, ",") {
-		for _, s := range all {
-			if s.name == name {
-				list = append(list, s)
-				continue next
-			}
+	var picked []T
+	for _, name := range strings.Split(list, ",") {
+		i := slices.IndexFunc(all, func(one T) bool { return nameOf(one) == name })
+		if i < 0 {
+			return nil, fmt.Errorf("unknown name %q, want one of %s", name, strings.Join(names(all, nameOf), ", "))
 		}
-		return nil, fmt.Errorf("unknown scenario %q, want one of %s", name, strings.Join(names(all), ", "))
+		picked = append(picked, all[i])
 	}
-	return list, nil
+	return picked, nil
+}
+
+func names[T any](all []T, nameOf func(T) string) []string {
+	var list []string
+	for _, one := range all {
+		list = append(list, nameOf(one))
+	}
+	return list
 }
 
 // measure plays the scenarios and prints what came out. Interrupted, it prints

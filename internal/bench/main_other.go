@@ -9,6 +9,6 @@ import (
 )
 
 func main() {
-	fmt.Fprintln(os.Stderr, "bench: it needs Linux (namespaces, epoll)")
+	fmt.Fprintln(os.Stderr, "bench: it needs Linux (namespaces, cgroups)")
 	os.Exit(1)
 }

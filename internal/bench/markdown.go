@@ -42,9 +42,12 @@ func markdown(machine string, reports []report) string {
 	for i := range reports {
 		r := &reports[i]
 		fmt.Fprintf(&b, "\n### %s\n\n", r.scenario.title)
-		if r.scenario.hold {
+		switch {
+		case r.scenario.hold:
 			r.writeMemory(&b)
-		} else {
+		case r.scenario.discover != nil:
+			r.writeOffers(&b)
+		default:
 			r.writeServers(&b)
 		}
 	}
@@ -73,7 +76,7 @@ func (r *report) writeVerdicts(b *strings.Builder) {
 // want is the bar in words.
 func (v verdict) want() string {
 	than, limit := "at most", v.metric.text(value{v.limit, true})
-	if v.metric == rate {
+	if v.metric.isRate() {
 		than = "at least"
 	}
 	if v.against != nobody {

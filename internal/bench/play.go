@@ -18,11 +18,16 @@ import (
 // A bench is what all measurements share.
 type bench struct {
 	net      *lab.Network
-	servers  []server
+	servers  []server // of files
+	boots    []server // of OFFERs
 	pattern  *load.Pattern
 	rounds   int
 	progress io.Writer
 }
+
+// settleTime is after how long the files count as ones that nobody writes any more,
+// as those of a boot server are.
+const settleTime = 3 * time.Second
 
 // newBench makes the network and the files that the scenarios ask for.
 func newBench(ctx context.Context, o options, list []scenario, progress io.Writer) (*bench, error) {
@@ -43,16 +48,30 @@ func newBench(ctx context.Context, o options, list []scenario, progress io.Write
 	if b.servers, err = makeServers(o, dir); err != nil {
 		return nil, err
 	}
+	if b.boots, err = makeBootServers(b.servers, dir); err != nil {
+		return nil, err
+	}
 	for _, s := range append([]scenario{{job: load.Job{Size: warmUpSize}}}, list...) {
+		if s.discover != nil {
+			continue
+		}
 		if err := b.writeFile(filepath.Join(dir, "files"), s.job.Size); err != nil {
 			return nil, err
 		}
 	}
+	// Some servers do not trust a file that may still be being written.
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(settleTime):
+	}
 	if err := mountCgroups(); err != nil {
 		return nil, err
 	}
-	b.net, err = lab.NewNetwork(ctx, "bench")
-	return b, err
+	if b.net, err = lab.NewNetwork(ctx, "bench"); err != nil {
+		return nil, err
+	}
+	return b, wireRelay(b.net)
 }
 
 // fileName is the name of the file of a size.
@@ -80,6 +99,7 @@ type measurement struct {
 	load.Result
 	cpu    time.Duration // of the server
 	memory int64         // bytes that open transfers have added, if they were held
+	peak   int64         // bytes that the server held at most, if they were not
 	open   int           // how many those were
 	why    string        // nothing could be measured; empty if it could
 }
@@ -90,7 +110,7 @@ func (b *bench) play(ctx context.Context, list []scenario) ([]report, error) {
 	reports := make([]report, len(list))
 	for i, s := range list {
 		reports[i] = report{scenario: s, rounds: make(map[string][]measurement)}
-		for _, one := range b.servers {
+		for _, one := range b.serversOf(s) {
 			reports[i].servers = append(reports[i].servers, one.name)
 			if one.isPeer {
 				reports[i].peers = append(reports[i].peers, one.name)
@@ -99,7 +119,7 @@ func (b *bench) play(ctx context.Context, list []scenario) ([]report, error) {
 	}
 	for round := range b.rounds {
 		for i, s := range list {
-			for _, one := range b.servers {
+			for _, one := range b.serversOf(s) {
 				m, err := b.measure(ctx, s, one, round)
 				if err != nil {
 					return nil, fmt.Errorf("%s with %s: %w", s.name, one.name, err)
@@ -122,6 +142,9 @@ func (b *bench) measure(ctx context.Context, s scenario, one server, round int) 
 		return measurement{why: err.Error()}, nil
 	}
 	defer func() { err = errors.Join(err, p.stop(ctx)) }()
+	if s.discover != nil {
+		return b.measureOffers(ctx, p, *s.discover)
+	}
 	if why := b.warmUp(ctx, p); why != "" {
 		return measurement{why: why}, ctx.Err()
 	}
@@ -145,7 +168,8 @@ func (b *bench) measure(ctx context.Context, s scenario, one server, round int) 
 	if p.isGone() {
 		return measurement{Result: *r, why: fmt.Sprintf("the server died, %d clients failed", r.Failed())}, nil
 	}
-	return measurement{Result: *r, cpu: after - before}, err
+	peak, peakErr := p.peak()
+	return measurement{Result: *r, cpu: after - before, peak: peak}, errors.Join(err, peakErr)
 }
 
 // run plays a job where the servers are.

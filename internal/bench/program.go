@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,8 @@ import (
 type program struct {
 	*lab.Process
 	*cgroup
-	net *lab.Network
+	net  *lab.Network
+	port uint16 // UDP, bound while it runs
 }
 
 // startBound is how long a server may take to listen, or to let go of the port.
@@ -32,14 +34,14 @@ func launch(ctx context.Context, net *lab.Network, s server) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &program{cgroup: group, net: net}
+	p := &program{cgroup: group, net: net, port: cmp.Or(s.port, address.Port())}
 	if p.Process, err = p.start(s); err != nil {
 		return nil, errors.Join(err, group.remove())
 	}
 	ctx, cancel := context.WithTimeout(ctx, startBound)
 	defer cancel()
 	err = p.Guard(ctx, func(ctx context.Context) error {
-		return net.WaitUDP(ctx, lab.BootPlace, address.Port(), true)
+		return net.WaitUDP(ctx, lab.BootPlace, p.port, true)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s does not listen: %w", s.name, errors.Join(err, p.end()))
@@ -80,7 +82,7 @@ func (p *program) stop(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startBound)
 	defer cancel()
-	return p.net.WaitUDP(ctx, lab.BootPlace, address.Port(), false)
+	return p.net.WaitUDP(ctx, lab.BootPlace, p.port, false)
 }
 
 func (p *program) end() error {
@@ -104,6 +106,23 @@ func (p *program) end() error {
 // memory is how much of the machine's memory the server's processes hold, in
 // bytes: what several of them share counts once (Pss).
 func (p *program) memory() (int64, error) {
+	return p.sum(func(proc procfs.Proc) (uint64, error) {
+		rollup, err := proc.ProcSMapsRollup()
+		return rollup.Pss, err
+	})
+}
+
+// peak is how much the server's processes have held at most, in bytes, each for
+// itself (VmHWM). Those that have ended do not count.
+func (p *program) peak() (int64, error) {
+	return p.sum(func(proc procfs.Proc) (uint64, error) {
+		status, err := proc.NewStatus()
+		return status.VmHWM, err
+	})
+}
+
+// sum adds up what each of the server's processes has.
+func (p *program) sum(of func(procfs.Proc) (uint64, error)) (int64, error) {
 	pids, err := p.pids()
 	if err != nil {
 		return 0, err
@@ -114,11 +133,9 @@ func (p *program) memory() (int64, error) {
 		if err != nil {
 			continue // it has ended meanwhile
 		}
-		rollup, err := proc.ProcSMapsRollup()
-		if err != nil {
-			continue
+		if n, err := of(proc); err == nil {
+			sum += int64(n)
 		}
-		sum += int64(rollup.Pss)
 	}
 	return sum, nil
 }

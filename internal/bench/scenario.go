@@ -14,19 +14,27 @@ type scenario struct {
 	title string
 	job   load.Job // without server and hold
 	hold  bool     // measure the memory of transfers that are held open
-	bars  []bar
+	// discover is what DHCP clients do; nil: TFTP clients do job.
+	discover *load.DiscoverJob
+	bars     []bar
 }
 
 // A metric is what a bar is about.
 type metric int
 
 const (
-	rate   metric = iota // payload in bytes per second; all others are better if lower
-	cpu                  // processor time of the server for each byte
-	p99                  // time that 99 of 100 clients did not exceed
-	memory               // bytes for each open transfer
-	failed               // clients that did not get the whole file
+	rate     metric = iota // payload in bytes per second; better if higher, as others are if lower
+	cpu                    // processor time of the server for each byte
+	p99                    // time that 99 of 100 clients did not exceed
+	memory                 // bytes for each open transfer
+	peak                   // bytes that the server held at most
+	failed                 // clients that did not get the whole file, or an OFFER
+	offers                 // OFFERs per second; better if higher
+	offerCPU               // processor time of the server for each OFFER
 )
+
+// isRate tells whether more is better.
+func (k metric) isRate() bool { return k == rate || k == offers }
 
 // Whom a bar compares with, besides a server's name.
 const (
@@ -34,7 +42,7 @@ const (
 	nobody   = "" // the limit is absolute
 )
 
-// A bar is a goal: netbootd's value divided by the other's is at least (rate) or
+// A bar is a goal: netbootd's value divided by the other's is at least (rates) or
 // at most (all others) the limit.
 type bar struct {
 	metric  metric
@@ -79,13 +87,17 @@ func scenarios(quick bool) []scenario {
 		{name: "many-rtt", title: "200 clients, 1 MB, lockstep, round trip of 5 ms", job: with(many, func(j *load.Job) { j.RTT = 5 * time.Millisecond }),
 			bars: []bar{{rate, bestPeer, 1.05}}},
 		{name: "crowd", title: "10,000 clients in 10 s, 64 KiB", job: with(crowd, func(j *load.Job) { j.Over = 10 * time.Second }),
-			bars: []bar{{failed, nobody, 0}, {p99, dnsmasq, 0.2}}},
+			bars: []bar{{failed, nobody, 0}, {p99, dnsmasq, 0.2}, {peak, nobody, 150_000_000}}},
 		{name: "loss1", title: "200 clients, 64 KiB, 1 % loss each way", job: with(lossy, func(j *load.Job) { j.Loss = 0.01 }),
 			bars: []bar{{failed, nobody, 0}, {p99, bestPeer, 0.1}}},
 		{name: "loss5", title: "200 clients, 64 KiB, 5 % loss each way", job: with(lossy, func(j *load.Job) { j.Loss = 0.05 }),
 			bars: []bar{{failed, nobody, 0}, {p99, bestPeer, 0.1}}},
 		{name: "memory", title: "10,000 transfers held open", job: with(crowd, func(j *load.Job) { j.Over = 5 * time.Second }), hold: true,
 			bars: []bar{{memory, nobody, 1024}}},
+		{name: "discover64", title: "40,000 DISCOVERs through a relay, 64 in flight", discover: &load.DiscoverJob{Clients: 40_000, InFlight: 64},
+			bars: []bar{{offers, dnsmasq, 2}, {offerCPU, dnsmasq, 0.7}, {failed, nobody, 0}}},
+		{name: "discover1000", title: "40,000 DISCOVERs through a relay, 1000 in flight", discover: &load.DiscoverJob{Clients: 40_000, InFlight: 1000},
+			bars: []bar{{failed, nobody, 0}}},
 	}
 	if quick {
 		for i := range list {
@@ -97,19 +109,13 @@ func scenarios(quick bool) []scenario {
 
 // shrink leaves a tenth of a scenario.
 func (s *scenario) shrink() {
-	if s.job.Clients > 200 {
+	if s.discover != nil {
+		s.discover.Clients /= 10
+	} else if s.job.Clients > 200 {
 		s.job.Clients /= 10
 		s.job.Over /= 10
 	} else {
 		s.job.Size /= 10
 	}
 	s.title += " (a tenth of it)"
-}
-
-func names(list []scenario) []string {
-	var all []string
-	for _, s := range list {
-		all = append(all, s.name)
-	}
-	return all
 }

@@ -13,12 +13,17 @@ import (
 	"strings"
 )
 
-// Names of the servers that bars refer to.
+// Names of the servers.
 const (
 	netbootd = "netbootd"
+	hpa      = "tftpd-hpa"
+	atftpd   = "atftpd"
 	dnsmasq  = "dnsmasq"
 	pin      = "pin/tftp"
 )
+
+// serverNames are all of them, in the order of the tables.
+var serverNames = []string{netbootd, hpa, atftpd, dnsmasq, pin}
 
 // address is where every server listens, each in its turn.
 var address = netip.MustParseAddrPort("127.0.0.1:69")
@@ -30,6 +35,7 @@ type server struct {
 	name    string
 	program string
 	args    []string
+	port    uint16 // UDP, bound when it is ready; 0 means that of address
 	// isPeer: it may be the best peer. A library is none.
 	isPeer bool
 	// holds is how many open transfers it can hold; 0 means any number.
@@ -47,11 +53,11 @@ func makeServers(o options, dir string) ([]server, error) {
 	}
 	list := []server{
 		{name: netbootd, program: o.netbootd, args: []string{"run", "--config", config}, ask: "version"},
-		{name: "tftpd-hpa", program: filepath.Join(o.packages, "tftpd-hpa/usr/sbin/in.tftpd"), isPeer: true, ask: "--version",
+		{name: hpa, program: filepath.Join(o.packages, "tftpd-hpa/usr/sbin/in.tftpd"), isPeer: true, ask: "--version",
 			// A process for each transfer: more of them say nothing more about one.
 			holds: 1000,
 			args:  []string{"--foreground", "--user", "nobody", "--address", address.String(), "--secure", files}},
-		{name: "atftpd", program: filepath.Join(o.packages, "atftpd/usr/sbin/atftpd"), isPeer: true, ask: "--version",
+		{name: atftpd, program: filepath.Join(o.packages, "atftpd/usr/sbin/atftpd"), isPeer: true, ask: "--version",
 			holds: 400, // it dies at descriptor 1024, and has two for each transfer
 			args: []string{"--daemon", "--no-fork", "--user", "nobody", "--group", "nogroup", "--no-multicast",
 				"--retry-timeout", "1", "--maxthread", "20000",
@@ -60,6 +66,10 @@ func makeServers(o options, dir string) ([]server, error) {
 			args: []string{"--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--pid-file=", "--user=nobody",
 				"--port=0", "--enable-tftp", "--tftp-root=" + files, "--tftp-max=20000", "--listen-address=" + address.Addr().String()}},
 		{name: pin, program: o.pinserver, args: []string{address.String(), files}},
+	}
+	list, err := pick(list, func(s server) string { return s.name }, o.servers)
+	if err != nil {
+		return nil, err
 	}
 	for i := range list {
 		path, err := exec.LookPath(list[i].program)

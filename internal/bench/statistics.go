@@ -21,14 +21,18 @@ func (k metric) of(m measurement) (x float64, ok bool) {
 	case k == memory:
 		// If the server had given up many of them it holds nothing for those.
 		return float64(m.memory) / float64(max(m.open, 1)), m.open > 0 && len(m.Times)*10 >= m.open*9
+	case k == offers || k == offerCPU:
+		return m.perOffer(k)
+	case k == p99:
+		return m.Percentile(0.99).Seconds(), len(m.Times) > 0 && m.open == 0
 	case m.Bytes == 0 || m.open > 0:
 		return 0, false
 	case k == rate:
 		return m.Rate(), true
 	case k == cpu:
 		return m.cpu.Seconds() / float64(m.Bytes), true
-	case k == p99:
-		return m.Percentile(0.99).Seconds(), len(m.Times) > 0
+	case k == peak:
+		return float64(m.peak), m.peak > 0
 	}
 	return 0, false
 }
@@ -78,7 +82,7 @@ func (r *report) best(k metric) string {
 		if !v.ok {
 			continue
 		}
-		if k == rate {
+		if k.isRate() {
 			v.x = -v.x
 		}
 		f.x = min(f.x, 1)
@@ -124,7 +128,7 @@ func (v verdict) isMet() bool {
 	if !v.ratio.ok {
 		return false
 	}
-	if v.metric == rate {
+	if v.metric.isRate() {
 		return v.ratio.x >= v.limit
 	}
 	return v.ratio.x <= v.limit

@@ -50,15 +50,21 @@ func New(o Options) *Log { return &Log{opts: o, told: make(map[silence]time.Time
 
 // DHCP tells of one packet on port 67 or 4011.
 func (l *Log) DHCP(e dhcpproxy.Event) {
-	attrs := []slog.Attr{
-		slog.String("mac", e.Machine.MAC.String()),
-		slog.String("arch", e.Machine.Arch.String()),
+	level := slog.LevelInfo
+	if !e.Answered() {
+		level = l.silenceLevel(e)
 	}
+	if !l.opts.Logger.Enabled(context.Background(), level) {
+		return // most packets are other people's, and cost no line's work
+	}
+	attrs := append(make([]slog.Attr, 0, 8),
+		slog.String("mac", e.Machine.MAC.String()),
+		slog.String("arch", e.Machine.Arch.String()))
 	if e.Machine.IPXE {
 		attrs = append(attrs, slog.Bool("ipxe", true))
 	}
 	if e.Answered() {
-		l.write(slog.LevelInfo, strings.ToUpper(e.Reply.Type)+" sent", append(attrs,
+		l.write(level, strings.ToUpper(e.Reply.Type)+" sent", append(attrs,
 			slog.String("profile", profileName(e.Decision)),
 			slog.String("file", e.Reply.File),
 			slog.String("style", string(e.Reply.Style)),
@@ -67,7 +73,7 @@ func (l *Log) DHCP(e dhcpproxy.Event) {
 		return
 	}
 	attrs = append(attrs, slog.String("reason", string(e.Reason)), slog.String("why", e.Why))
-	l.write(l.silenceLevel(e), "no answer to "+strings.ToUpper(string(e.Type)), attrs)
+	l.write(level, "no answer to "+strings.ToUpper(string(e.Type)), attrs)
 }
 
 // profileName is what the machine gets, for people.
@@ -85,11 +91,15 @@ func (l *Log) silenceLevel(e dhcpproxy.Event) slog.Level {
 		dhcpproxy.ReasonMalformed, dhcpproxy.ReasonBarebox:
 		return slog.LevelDebug
 	}
-	if l.toldLately(silence{e.Machine.MAC, e.Reason}, e.Time) {
+	about := silence{e.Machine.MAC, e.Reason}
+	if e.Reason == dhcpproxy.ReasonRateLimited {
+		about.mac = bootmenu.MAC{} // a flood comes from as many machines as it likes
+	}
+	if l.toldLately(about, e.Time) {
 		return slog.LevelDebug
 	}
 	switch e.Reason {
-	case dhcpproxy.ReasonLoop, dhcpproxy.ReasonSendFailed, dhcpproxy.ReasonNoAddress, bootmenu.ReasonNoLoader, bootmenu.ReasonNoMenuLoader:
+	case dhcpproxy.ReasonLoop, dhcpproxy.ReasonSendFailed, dhcpproxy.ReasonNoAddress, dhcpproxy.ReasonRateLimited, dhcpproxy.ReasonPanic, bootmenu.ReasonNoLoader, bootmenu.ReasonNoMenuLoader:
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
@@ -162,6 +172,15 @@ func (l *Log) mac(addr netip.Addr) string {
 	return "unknown"
 }
 
+// write does what Logger.LogAttrs does, except for looking up the line of source
+// that it is called from: that takes a good part of a line's time, and no handler
+// here prints it.
 func (l *Log) write(level slog.Level, text string, attrs []slog.Attr) {
-	l.opts.Logger.LogAttrs(context.Background(), level, text, attrs...)
+	h := l.opts.Logger.Handler()
+	if !h.Enabled(context.Background(), level) {
+		return
+	}
+	r := slog.NewRecord(time.Now(), level, text, 0)
+	r.AddAttrs(attrs...)
+	_ = h.Handle(context.Background(), r) // a log that cannot be written cannot be told of either
 }

@@ -83,3 +83,25 @@ func TestTheSameSilenceIsToldOnceAMinute(t *testing.T) {
 		t.Errorf("http_client was told %d times, want 1", n)
 	}
 }
+
+func TestAFloodIsToldInOneLine(t *testing.T) {
+	t.Parallel()
+	l, lines := newLog()
+	for n := range byte(100) {
+		l.DHCP(dhcpproxy.Event{
+			Time: time.Unix(1e9, 0), Type: dhcpproxy.TypeDiscover, Reason: dhcpproxy.ReasonRateLimited,
+			Machine: bootmenu.Machine{MAC: bootmenu.MACFromBytes([]byte{2, 0, 0, 0, 0, n})},
+		})
+	}
+	if n := strings.Count(lines.String(), "level=WARN"); n != 1 {
+		t.Errorf("%d lines:\n%s", n, lines)
+	}
+}
+
+func TestNormalSilenceCostsNoMemory(t *testing.T) {
+	l, lines := newLog()
+	e := dhcpproxy.Event{Type: dhcpproxy.TypeDiscover, Machine: bootmenu.Machine{MAC: mac}, Reason: dhcpproxy.ReasonNotPXE, Why: "not a PXE client"}
+	if n := testing.AllocsPerRun(100, func() { l.DHCP(e) }); n != 0 || lines.Len() > 0 {
+		t.Errorf("%v allocations, %q", n, lines)
+	}
+}

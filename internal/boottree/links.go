@@ -70,7 +70,7 @@ func (l *Links) promised(mac bootmenu.MAC) (p promise, ok bool) {
 // recent is a map that keeps the maxLinks entries written last.
 type recent[K comparable, V any] struct {
 	elems map[K]*list.Element
-	order list.List // of entry[K, V], the oldest first
+	order list.List // of *entry[K, V], the oldest first
 }
 
 type entry[K comparable, V any] struct {
@@ -84,13 +84,13 @@ func (r *recent[K, V]) put(key K, value V, now time.Time) {
 		r.elems = make(map[K]*list.Element)
 	}
 	if e, ok := r.elems[key]; ok {
-		e.Value = entry[K, V]{key, value, now}
+		*e.Value.(*entry[K, V]) = entry[K, V]{key, value, now}
 		r.order.MoveToBack(e)
 		return
 	}
-	r.elems[key] = r.order.PushBack(entry[K, V]{key, value, now})
+	r.elems[key] = r.order.PushBack(&entry[K, V]{key, value, now})
 	if r.order.Len() > maxLinks {
-		oldest := r.order.Remove(r.order.Front()).(entry[K, V])
+		oldest := r.order.Remove(r.order.Front()).(*entry[K, V])
 		delete(r.elems, oldest.key)
 	}
 }
@@ -101,7 +101,7 @@ func (r *recent[K, V]) get(key K, since time.Time) (value V, ok bool) {
 	if !ok {
 		return value, false
 	}
-	if en := e.Value.(entry[K, V]); en.at.After(since) {
+	if en := e.Value.(*entry[K, V]); en.at.After(since) {
 		return en.value, true
 	}
 	return value, false

@@ -73,10 +73,11 @@ func (t *Tree) Loaders() *loaders.Set { return t.plan.Load().loaders }
 // was opened, or reading fails.
 type File struct {
 	content
-	Name    string       // its name in its layer: cleaned, in the case it has there
-	Layer   Layer        // where it was found
-	MAC     bootmenu.MAC // the machine that asked, zero if it is unknown
-	Profile string       // that machine's profile, empty if it has none
+	Name    string              // its name in its layer: cleaned, in the case it has there
+	Layer   Layer               // where it was found
+	MAC     bootmenu.MAC        // the machine that asked, zero if it is unknown
+	Profile string              // that machine's profile, empty if it has none
+	TFTP    bootmenu.TFTPLimits // of that profile
 }
 
 // content is what a file is read through.
@@ -85,6 +86,12 @@ type content interface {
 	io.Closer
 	Size() int64
 	Version() any
+}
+
+// ReadAtNow is as [images.File.ReadAtNow]; it is false for text that is generated.
+func (f *File) ReadAtNow(p []byte, off int64) bool {
+	stored, ok := f.content.(interface{ ReadAtNow([]byte, int64) bool })
+	return ok && stored.ReadAtNow(p, off)
 }
 
 // A visitor is who asks.
@@ -107,7 +114,7 @@ func (t *Tree) Open(client netip.Addr, name string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.MAC, f.Profile = v.machine.MAC, v.decision.Profile
+	f.MAC, f.Profile, f.TFTP = v.machine.MAC, v.decision.Profile, v.decision.Boot.TFTP
 	if v.known && t.opts.Opened != nil {
 		t.opts.Opened(v.machine.MAC, clean)
 	}

@@ -94,7 +94,7 @@ func newHouse(t *testing.T) *house {
 	t.Cleanup(func() { _ = store.Close() })
 	h.profiles = map[string]*bootmenu.Profile{
 		"debian": {Name: "debian", Title: "Debian", Match: &bootmenu.Match{MAC: []bootmenu.Pattern{pattern(t, "52:54:00")}}, Boot: bootmenu.Boot{Kernel: "debian12/linux", Initrd: []string{"debian12/initrd.gz"}}},
-		"board":  {Name: "board", Title: "Board", Match: &bootmenu.Match{MAC: []bootmenu.Pattern{pattern(t, "d0:39:72")}}, Boot: bootmenu.Boot{BootFile: "MLO", Root: "boards/bbb"}},
+		"board":  {Name: "board", Title: "Board", Match: &bootmenu.Match{MAC: []bootmenu.Pattern{pattern(t, "d0:39:72")}}, Boot: bootmenu.Boot{BootFile: "MLO", Root: "boards/bbb", TFTP: bootmenu.TFTPLimits{MaxWindowsize: 4}}},
 	}
 	h.Tree = New(Options{
 		Images: store, Links: h.links,
@@ -179,13 +179,16 @@ func TestOpenTellsWhoseFileItWas(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.boots(bootmenu.Machine{MAC: pcMAC, Arch: bootmenu.ArchX86BIOS}, pcAddr)
-	for who, want := range map[netip.Addr]string{pcAddr: "debian", boardAddr: "board", stranger: ""} {
+	for who, want := range map[netip.Addr]struct {
+		profile    string
+		windowsize uint16
+	}{pcAddr: {"debian", 0}, boardAddr: {"board", 4}, stranger: {"", 0}} {
 		f, err := h.Open(who, "shared.txt")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f.Profile != want {
-			t.Errorf("%s: profile %q, want %q", who, f.Profile, want)
+		if f.Profile != want.profile || f.TFTP.MaxWindowsize != want.windowsize {
+			t.Errorf("%s: profile %q with %+v, want %+v", who, f.Profile, f.TFTP, want)
 		}
 		_ = f.Close()
 	}

@@ -6,10 +6,12 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"netbootd/bootmenu"
+	"netbootd/tftp"
 )
 
 // The functions of this file turn one string into a value. Their errors follow
@@ -103,6 +105,15 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	return p, fmt.Errorf("%s is not a network such as \"198.18.0.0/24\" or \"2001:db8::/64\"", quote(s))
 }
 
+// parseOption takes the name of an option of TFTP.
+func parseOption(s string) (string, error) {
+	names := tftp.OptionNames()
+	if !slices.Contains(names, s) {
+		return "", fmt.Errorf("%s is unknown, want %s", quote(s), either(names))
+	}
+	return s, nil
+}
+
 // parseListen takes "host:port" and ":port"; the host must be an address, for a
 // name may mean another one tomorrow.
 func parseListen(s string) (string, error) {
@@ -125,6 +136,18 @@ func parseListenOrOff(s string) (string, error) {
 		return "", nil
 	}
 	return parseListen(s)
+}
+
+// parsePortRange takes "first-last".
+func parsePortRange(s string) (tftp.PortRange, error) {
+	first, last, ok := strings.Cut(s, "-")
+	from, err1 := strconv.ParseUint(first, 10, 16)
+	to, err2 := strconv.ParseUint(last, 10, 16)
+	r := tftp.PortRange{First: uint16(from), Last: uint16(to)}
+	if !ok || err1 != nil || err2 != nil || from == 0 || r.Count() < tftp.MinPortRange {
+		return tftp.PortRange{}, fmt.Errorf("%s is not a range of at least %d ports such as \"30000-30099\"", quote(s), tftp.MinPortRange)
+	}
+	return r, nil
 }
 
 // checkTreeName checks a name in the boot tree.

@@ -17,6 +17,7 @@ type draft struct {
 	matched bool             // there is a table [match]
 	top     bootmenu.Overlay // the top-level keys
 	ipxe    bootmenu.Overlay
+	tftp    bootmenu.TFTPLimits
 	archs   []*archDraft // in the order of the file
 	listed  []listedArch // the values of arch in [match]
 }
@@ -71,6 +72,7 @@ func (d *document) checkFileName(name string) {
 func (dr *draft) finish() bootmenu.Profile {
 	p := dr.profile
 	p.Boot = bootmenu.Boot{}.With(dr.top)
+	p.Boot.TFTP = dr.tftp
 	p.IPXE = dr.ipxe
 	for _, a := range dr.archs {
 		if p.Arch == nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"netbootd/bootmenu"
+	"netbootd/tftp"
 )
 
 // maxPriority is beyond what anybody needs to put profiles in order.
@@ -40,6 +41,7 @@ func profileSchema(dr *draft) *table {
 				doc:  "What a machine boots that runs iPXE already, whatever its architecture. Each key that is present replaces the one at the top and in [arch.NAME].",
 				keys: bootKeys(&dr.ipxe, "as at the top"),
 			},
+			profileTFTPTable(&dr.tftp),
 		},
 	}
 }
@@ -81,6 +83,26 @@ func bootKeys(o *bootmenu.Overlay, absent string) []key {
 		{
 			name: "root", value: optionalText(&o.Root, checkTreeName), def: absent, example: `"boards/bbb"`,
 			doc: "Directory below images that is searched first for every name the machine asks for. What is not there is looked up in the shared tree. For a Raspberry Pi it is all that is needed: its boot ROM asks for files by names of its own.",
+		},
+	}
+}
+
+func profileTFTPTable(l *bootmenu.TFTPLimits) table {
+	return table{
+		name: "tftp",
+		doc:  "Bounds for what the profile's machines fetch by TFTP, for firmware that asks for more than it can do. They hold beside those of netbootd.toml.",
+		keys: []key{
+			{
+				name: "max_blksize", def: "as in netbootd.toml", example: "1428",
+				value: number(&l.MaxBlksize, uint16(tftp.MinBlksize), uint16(tftp.MaxBlksize)),
+				doc:   "The largest block size in bytes that these machines are granted.",
+			},
+			{
+				name: "max_windowsize", def: "as in netbootd.toml", example: "8",
+				value: number(&l.MaxWindowsize, 1, uint16(tftp.MaxWindowsize)),
+				doc:   "The largest number of blocks that is sent before these machines must acknowledge.",
+			},
+			refuseOptions(&l.RefuseOptions, "as in netbootd.toml", " Those of netbootd.toml are refused in any case."),
 		},
 	}
 }

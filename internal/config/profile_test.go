@@ -94,6 +94,14 @@ boot_file = "boot.ipxe"`, func(p *bootmenu.Profile) {
 			}
 			p.IPXE = bootmenu.Overlay{BootFile: new("boot.ipxe")}
 		}},
+		{"limits for what is fetched by TFTP", `
+boot_file = "MLO"
+[tftp]
+max_blksize = 512
+max_windowsize = 1
+refuse_options = ["timeout"]`, func(p *bootmenu.Profile) {
+			p.Boot = bootmenu.Boot{BootFile: "MLO", TFTP: bootmenu.TFTPLimits{MaxBlksize: 512, MaxWindowsize: 1, RefuseOptions: []string{"timeout"}}}
+		}},
 		{"only iPXE can boot it", "[match]\narch = [\"x64-uefi\"]\n[ipxe]\nkernel = \"linux\"", func(p *bootmenu.Profile) {
 			p.Match = &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchX64UEFI}}
 			p.IPXE = bootmenu.Overlay{Kernel: new("linux")}

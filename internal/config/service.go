@@ -4,10 +4,10 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"netbootd/bootmenu"
+	"netbootd/dhcpproxy"
 	"netbootd/tftp"
 )
 
@@ -51,17 +51,24 @@ type DHCP struct {
 	Relays          []netip.Prefix   // relay agents that are answered, IPv4; empty: none
 	IPXEUserClasses []string         // elements of option 77 that only iPXE sends
 	Quirks          []bootmenu.Quirk // each has a condition and a style; the first that matches counts
+	Limits          dhcpproxy.Limits // both at least 1
 }
 
 // TFTP is the settings of [tftp].
 type TFTP struct {
-	Listen                string        // "192.0.2.1:69", or ":69" for all addresses; port 0 takes a free one
-	Always                bool          // listen even when no profile is started
-	Limits                tftp.Limits   // both are set
-	MaxTransfers          int           // at once, at least 1
-	MaxTransfersPerClient int           // at once for one client address, at least 1
-	Drain                 time.Duration // how long running transfers may go on at a stop, 0 to 1 hour
-	Write                 *Write        // whether clients may write files; nil: they may not
+	Listen                string         // "192.0.2.1:69", or ":69" for all addresses; port 0 takes a free one
+	Always                bool           // listen even when no profile is started
+	Allow                 []netip.Prefix // networks whose clients are served; empty: all
+	Limits                tftp.Limits    // both numbers are set
+	MaxTransfers          int            // at once, at least 1
+	MaxTransfersPerClient int            // at once for one client address, at least 1
+	MaxIdle               time.Duration  // of a transfer without progress, 1 s to 1 hour
+	MaxDuration           time.Duration  // of a transfer in all, 1 minute to 7 days
+	CacheBytes            int64          // of memory for what was read of files, at least 1 MiB
+	SinglePort            bool           // transfers are answered from the port of Listen
+	Ports                 tftp.PortRange // else from these; the zero value: any
+	Drain                 time.Duration  // how long running transfers may go on at a stop, 0 to 1 hour
+	Write                 *Write         // whether clients may write files; nil: they may not
 }
 
 // Write is the settings of [tftp.write].
@@ -91,12 +98,19 @@ func DefaultService() Service {
 		Profiles: "/etc/netbootd/profiles.d",
 		Images:   "/var/lib/netbootd/images",
 		State:    "/var/lib/netbootd/state",
-		DHCP:     DHCP{Enabled: true, IPXEUserClasses: []string{"iPXE"}},
+		DHCP: DHCP{
+			Enabled:         true,
+			IPXEUserClasses: []string{"iPXE"},
+			Limits:          dhcpproxy.Limits{PerMachine: dhcpproxy.DefaultPerMachine, Total: dhcpproxy.DefaultTotal},
+		},
 		TFTP: TFTP{
 			Listen:                ":69",
 			Limits:                tftp.Limits{Blksize: tftp.MaxBlksize, Windowsize: defaultMaxWindowsize},
 			MaxTransfers:          tftp.DefaultMaxTransfers,
 			MaxTransfersPerClient: tftp.DefaultMaxPerClient,
+			MaxIdle:               tftp.DefaultMaxIdle,
+			MaxDuration:           tftp.DefaultMaxDuration,
+			CacheBytes:            tftp.DefaultCacheBytes,
 			Drain:                 10 * time.Second,
 		},
 		Metrics: Metrics{Listen: "127.0.0.1:9469"},
@@ -123,6 +137,7 @@ func ParseService(name, dir string, src []byte) (Service, Problems) {
 		d.decode(serviceSchema(&s, &w, &quirks, dir), root)
 		d.checkDirs(root, s)
 		s.DHCP.Quirks = d.checkQuirks(quirks)
+		d.checkPorts(root)
 		if d.checkWrite(root, w, s.Images) {
 			s.TFTP.Write = &w
 		}
@@ -133,6 +148,19 @@ func ParseService(name, dir string, src []byte) (Service, Problems) {
 		return Service{}, d.problems
 	}
 	return s, nil
+}
+
+// checkPorts reports two keys that say where transfers are answered from.
+func (d *document) checkPorts(root *node) {
+	e, ok := root.byName["tftp"]
+	if !ok || e.value.kind != kindTable {
+		return
+	}
+	single, ok1 := e.value.byName["single_port"]
+	within, ok2 := e.value.byName["port_range"]
+	if ok1 && ok2 {
+		d.problemf(max(single.offset, within.offset), "single_port and port_range exclude each other in [tftp], keep one")
+	}
 }
 
 // checkWrite tells whether there is a table [tftp.write], and reports what it
@@ -189,7 +217,7 @@ func (d *document) checkQuirks(drafts []*quirkDraft) (quirks []bootmenu.Quirk) {
 // liesIn tells whether a directory is another one or below it.
 func liesIn(dir, other string) bool {
 	below, err := filepath.Rel(other, dir)
-	return err == nil && below != ".." && !strings.HasPrefix(below, "../")
+	return err == nil && filepath.IsLocal(below)
 }
 
 // checkDirs reports directories below images, because everything there is served

@@ -3,14 +3,24 @@ package config
 import (
 	"log/slog"
 	"math"
+	"strings"
 	"time"
 
 	"netbootd/bootmenu"
 	"netbootd/tftp"
 )
 
-// maxTransfersLimit is beyond what one host's memory and ports can bear.
-const maxTransfersLimit = 1_000_000
+const (
+	// maxTransfersLimit is beyond what one host's memory and ports can bear.
+	maxTransfersLimit = 1_000_000
+	// The least cache holds a few windows of several transfers, and the largest is
+	// beyond the memory of most hosts.
+	minCacheBytes = 1 << 20
+	maxCacheBytes = 1 << 40
+)
+
+// maxRequestsLimit is beyond what one host can answer in a second.
+const maxRequestsLimit = 1_000_000
 
 // serviceSchema is what may stand in netbootd.toml. Values go to s, those of
 // [tftp.write] to w and those of [[dhcp.quirk]] to quirks; relative paths are
@@ -84,6 +94,16 @@ func dhcpTable(c *DHCP, quirk table) table {
 			value: list(&c.IPXEUserClasses, parsePlain),
 			doc:   "User classes (option 77) that tell that iPXE is asking and not the firmware below it. A custom build of iPXE may send another one.",
 		},
+		{
+			name: "max_requests", def: "5000", example: "500",
+			value: number(&c.Limits.Total, 1, maxRequestsLimit),
+			doc:   "How many requests of machines that boot from the network are looked at in a second. More get no answer, and ask again. Answers are broadcast, so this is also how much of the network they can take.",
+		},
+		{
+			name: "max_requests_per_machine", def: "10", example: "4",
+			value: number(&c.Limits.PerMachine, 1, maxRequestsLimit),
+			doc:   "How many requests of one machine are looked at in a second.",
+		},
 	}, tables: []table{quirk}}
 }
 
@@ -140,6 +160,11 @@ func tftpTable(c *TFTP, write table) table {
 			doc: "Listen also when no profile is started.",
 		},
 		{
+			name: "allow", def: "any", example: `["198.18.0.0/24", "2001:db8::/64"]`,
+			value: filled(list(&c.Allow, parseNetwork), "leave the key out to serve every network"),
+			doc:   "Networks, IPv4 or IPv6, whose clients are served. Requests from elsewhere get no answer, for their address may be forged; the log and the metrics have them as refused.",
+		},
+		{
 			name: "max_blksize", def: "65464", example: "1428",
 			value: number(&c.Limits.Blksize, tftp.MinBlksize, tftp.MaxBlksize),
 			doc:   "The largest block size in bytes that a client is granted. What fits one packet on the client's interface is a bound in any case.",
@@ -149,10 +174,11 @@ func tftpTable(c *TFTP, write table) table {
 			value: number(&c.Limits.Windowsize, 1, tftp.MaxWindowsize),
 			doc:   "The largest number of blocks that is sent before the client must acknowledge.",
 		},
+		refuseOptions(&c.Limits.RefuseOptions, "[]", ""),
 		{
 			name: "max_transfers", def: "1000", example: "200",
 			value: number(&c.MaxTransfers, 1, maxTransfersLimit),
-			doc:   "How many transfers run at once. One more is told to try again.",
+			doc:   "How many transfers run at once, those of [tftp.write] counted apart. One more is told to try again.",
 		},
 		{
 			name: "max_transfers_per_client", def: "64", example: "8",
@@ -160,11 +186,42 @@ func tftpTable(c *TFTP, write table) table {
 			doc:   "How many transfers run at once for one client address. Many machines may share one address behind NAT.",
 		},
 		{
+			name: "max_idle", def: `"20s"`, example: `"1m"`,
+			value: duration(&c.MaxIdle, time.Second, time.Hour),
+			doc:   "How long a transfer waits for a client that is silent. U-Boot asks again after 5 s. A client that names a timeout gets five times that, if it is longer.",
+		},
+		{
+			name: "max_duration", def: `"6h"`, example: `"30m"`,
+			value: duration(&c.MaxDuration, time.Minute, 7*24*time.Hour),
+			doc:   "How long a transfer may take in all, before it is ended. The default is enough for 10 GB at 0.5 MB/s.",
+		},
+		{
+			name: "cache_bytes", def: "67108864", example: "1073741824",
+			value: number(&c.CacheBytes, minCacheBytes, maxCacheBytes),
+			doc:   "Bytes of memory that keep what was read of files, for the next client that asks for them.",
+		},
+		{
+			name: "single_port", value: boolean(&c.SinglePort), def: "false", example: "true", without: "port_range",
+			doc: "Answer from the port of listen instead of another one for each transfer: for firewalls and address translation that let nothing else through. The port is then given back only when the last transfer has ended.",
+		},
+		{
+			name: "port_range", value: text(&c.Ports, parsePortRange), def: "any free ports", example: `"30000-30099"`, without: "single_port",
+			doc: "UDP ports that transfers are answered from, at least 16, for firewalls that must name them.",
+		},
+		{
 			name: "drain", def: `"10s"`, example: `"1m"`,
 			value: duration(&c.Drain, 0, time.Hour),
 			doc:   "How long running transfers may go on when the server stops, before they are cut.",
 		},
 	}, tables: []table{write}}
+}
+
+// refuseOptions is the key of options that are not granted; more ends its doc.
+func refuseOptions(dst *[]string, absent, more string) key {
+	return key{
+		name: "refuse_options", value: list(dst, parseOption), def: absent, example: `["windowsize"]`,
+		doc: "Options of TFTP that clients are not granted though they ask, because they get them wrong: any of " + strings.Join(tftp.OptionNames(), ", ") + "." + more,
+	}
 }
 
 func writeTable(w *Write, hostPath func(string) (string, error)) table {

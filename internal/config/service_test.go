@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"netbootd/bootmenu"
+	"netbootd/dhcpproxy"
 	"netbootd/tftp"
 )
 
@@ -49,8 +50,11 @@ func TestParseService(t *testing.T) {
 		{"a list over many lines, with comments and a comma at its end", "interfaces = [ # two\n  'eth0', # one\n  \"br0.7\",\n]", func(s *Service) {
 			s.Interfaces = []string{"eth0", "br0.7"}
 		}},
-		{"dhcp", "[dhcp]\nenabled = false\nrelays = [\"198.18.0.0/16\", \"192.0.2.1/32\"]\nipxe_user_classes = []", func(s *Service) {
-			s.DHCP = DHCP{Relays: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16"), netip.MustParsePrefix("192.0.2.1/32")}}
+		{"dhcp", "[dhcp]\nenabled = false\nrelays = [\"198.18.0.0/16\", \"192.0.2.1/32\"]\nipxe_user_classes = []\nmax_requests = 500\nmax_requests_per_machine = 1", func(s *Service) {
+			s.DHCP = DHCP{
+				Relays: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16"), netip.MustParsePrefix("192.0.2.1/32")},
+				Limits: dhcpproxy.Limits{PerMachine: 1, Total: 500},
+			}
 		}},
 		{"metrics off, TFTP on one IPv6 address", "metrics.listen = \"\"\ntftp.listen = \"[2001:db8::1]:0\"", func(s *Service) {
 			s.Metrics.Listen, s.TFTP.Listen = "", "[2001:db8::1]:0"
@@ -58,6 +62,19 @@ func TestParseService(t *testing.T) {
 		{"images without state below it", "images = \"/srv/boot\"\nstate = \"/srv/boot-state\"", func(s *Service) {
 			s.Images, s.State = "/srv/boot", "/srv/boot-state"
 		}},
+		{"limits of TFTP", `[tftp]
+allow = ["198.18.0.0/24", "2001:db8::/64"]
+refuse_options = ["windowsize", "tsize"]
+max_idle = "1s"
+max_duration = "168h"
+cache_bytes = 1_048_576
+port_range = "30000-30015"`, func(s *Service) {
+			s.TFTP.Allow = []netip.Prefix{netip.MustParsePrefix("198.18.0.0/24"), netip.MustParsePrefix("2001:db8::/64")}
+			s.TFTP.Limits.RefuseOptions = []string{"windowsize", "tsize"}
+			s.TFTP.MaxIdle, s.TFTP.MaxDuration, s.TFTP.CacheBytes = time.Second, 168*time.Hour, 1<<20
+			s.TFTP.Ports = tftp.PortRange{First: 30000, Last: 30015}
+		}},
+		{"a single port", "[tftp]\nsingle_port = true", func(s *Service) { s.TFTP.SinglePort = true }},
 		{"drain off", "[tftp]\ndrain = \"0s\"", func(s *Service) { s.TFTP.Drain = 0 }},
 	}
 	for _, c := range cases {
@@ -98,7 +115,7 @@ func TestNearest(t *testing.T) {
 		{"lisetn", "listen"},
 		{"LISTEN", "listen"},
 		{"drian", "drain"},
-		{"port", ""},
+		{"port", "single_port"},
 		{"", ""},
 		{string(make([]byte, 1000)), ""},
 	}

@@ -31,6 +31,8 @@ type Daemon struct {
 	tree     *boottree.Tree
 	listener *listener
 	dhcp     *dhcpproxy.Server // nil if switched off
+	beside   string            // who holds port 67, if its packets are read beside it
+	ifaces   *interfaceWatch   // nil with dhcp
 	control  net.Listener
 	web      net.Listener // metrics and health; nil if switched off
 	metrics  *metrics.Metrics
@@ -50,7 +52,7 @@ type Daemon struct {
 // offering, lets transfers end within the drain time, and returns nil. It returns
 // an error if it could not start, as a [*StartError] where there is something to
 // do about it, or if something that it needs broke down. When force is closed the
-// drain is cut short.
+// drain is cut short. It is made for Linux; other systems only build it.
 func Run(ctx context.Context, force <-chan struct{}, o Options) error {
 	d, err := newDaemon(o)
 	if err != nil {
@@ -115,9 +117,15 @@ func (d *Daemon) tftpOptions() tftp.Options {
 		Listen:       s.Listen,
 		Opener:       opener{d.tree},
 		Report:       func(t tftp.Transfer) { d.metrics.TFTP(t); d.log.TFTP(t) },
+		Allow:        s.Allow,
 		Limits:       s.Limits,
 		MaxTransfers: s.MaxTransfers,
 		MaxPerClient: s.MaxPerClient,
+		MaxIdle:      s.MaxIdle,
+		MaxDuration:  s.MaxDuration,
+		CacheBytes:   s.CacheBytes,
+		SinglePort:   s.SinglePort,
+		Ports:        s.Ports,
 		Node:         d.opts.Node,
 	}
 	if d.inbox != nil {
@@ -133,7 +141,9 @@ func (d *Daemon) tftpOptions() tftp.Options {
 func (d *Daemon) bind() (err error) {
 	s := d.opts.Settings
 	if s.DHCP.Enabled {
-		d.tellInterfaces()
+		if d.ifaces, err = d.watchInterfaces(); err != nil {
+			return err
+		}
 	}
 	var access string
 	if d.control, access, err = control.ListenUnix(s.ControlSocket); err != nil {
@@ -161,12 +171,17 @@ func (d *Daemon) bind() (err error) {
 		Responder: d.responder(),
 		Links:     d.links,
 		History:   d.history,
+		Limits:    s.DHCP.Limits,
 		Report:    func(e dhcpproxy.Event) { d.metrics.DHCP(e); d.log.DHCP(e) },
 	})
 	if err != nil {
 		return err
 	}
 	d.opts.Logger.Info("ProxyDHCP is up", "addresses", addrTexts(d.dhcp.Addrs()))
+	if d.dhcp.Beside() {
+		d.beside = holderText(dhcpproxy.PortDHCP)
+		d.opts.Logger.Info("port 67 is taken: its packets are read beside their server, with a packet socket", "beside", d.beside)
+	}
 	return nil
 }
 
@@ -187,6 +202,9 @@ func (d *Daemon) unbind() {
 			_ = ln.Close()
 		}
 	}
+	if d.ifaces != nil {
+		d.ifaces.close()
+	}
 }
 
 // serve answers until ctx ends, and then stops in the order that loses nothing:
@@ -200,6 +218,7 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 	var offers, tells errgroup.Group
 	if d.dhcp != nil {
 		offers.Go(func() error { return d.watch(d.dhcp.Serve(offering)) })
+		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.dhcp.SetInterfaces)) })
 	}
 	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, control.Handler(d))) })
 	if d.web != nil {

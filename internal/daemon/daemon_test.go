@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 
 	"netbootd/bootmenu"
 	"netbootd/client"
+	"netbootd/internal/boottree"
 	"netbootd/internal/images"
 	"netbootd/metrics"
 	"netbootd/tftp"
@@ -176,15 +178,21 @@ func board(name string) *bootmenu.Profile {
 	return &bootmenu.Profile{Name: name, Title: name, Autostart: true, Match: &bootmenu.Match{All: true}, Boot: bootmenu.Boot{BootFile: "MLO"}}
 }
 
+// putImage stores the boot file of [board] in an images directory.
+func putImage(t *testing.T, dir string, content []byte) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "MLO"), content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestRunServesUntilItIsStopped(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, board("board"))
-	if err := os.MkdirAll(f.opts.Settings.Images, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(f.opts.Settings.Images, "MLO"), []byte("first stage"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	putImage(t, f.opts.Settings.Images, []byte("first stage"))
 	f.start()
 	s := f.status()
 	if p := stateOf(t, s, "board"); p.State != client.ProfileStarted || p.Degraded {
@@ -382,6 +390,65 @@ func TestStateOfAnUnknownFormatIsAReasonNotToStart(t *testing.T) {
 	}
 	if b, err := os.ReadFile(file); err != nil || string(b) != `{"format":99}` {
 		t.Errorf("the file was touched: %q, %v", b, err)
+	}
+}
+
+func TestLimitsOfTransfersAreCountedAndTold(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, board("a"))
+	f.opts.Settings.TFTP.MaxTransfers = 1
+	f.opts.Settings.TFTP.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	putImage(t, f.opts.Settings.Images, make([]byte, 600))
+	f.start()
+	s := f.status()
+	server := netip.MustParseAddrPort(listenerOf(s, "tftp"))
+	first, second := tftptest.NewPeer(t, netip.MustParseAddr("127.0.0.1"), server), tftptest.NewPeer(t, netip.MustParseAddr("127.0.0.1"), server)
+	first.Ask("MLO")
+	first.ExpectBlock(1)
+	second.Ask("MLO")
+	if got := second.ExpectError(tftp.ErrDiskFull); got.Text != "server is busy, try again" {
+		t.Errorf("got text %q", got.Text)
+	}
+	tftptest.NewPeer(t, netip.MustParseAddr("127.0.0.3"), server).Ask("MLO")
+	for _, want := range []string{"too many transfers", "clients of this network are not served, and get no answer"} {
+		if line := f.log.wait(t, 0, want); !strings.Contains(line, `level=WARN msg="transfer refused"`) {
+			t.Errorf("got line %q", line)
+		}
+	}
+	if page := get(t, listenerOf(s, "metrics"), "/metrics"); !strings.Contains(page, `netbootd_tftp_transfers_total{direction="read",profile="none",result="refused"} 2`) {
+		t.Errorf("metrics:\n%s", page)
+	}
+}
+
+func TestTheProfileLimitsWhatItsMachineFetches(t *testing.T) {
+	t.Parallel()
+	store, err := images.Create(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	putImage(t, store.Dir(), make([]byte, 600))
+	links, addr := &boottree.Links{}, netip.MustParseAddr("127.0.0.1")
+	p := board("a")
+	p.Boot.TFTP = bootmenu.TFTPLimits{MaxBlksize: 300, MaxWindowsize: 2, RefuseOptions: []string{"timeout"}}
+	m := bootmenu.Machine{MAC: bootmenu.MACFromBytes([]byte{2, 0, 0, 0, 0, 1}), Addr: addr}
+	links.Decided(m, bootmenu.NewCatalog([]*bootmenu.Profile{p}, nil).Select(m))
+	server, err := tftp.Listen(tftp.Options{Listen: "127.0.0.1:0", Opener: opener{boottree.New(boottree.Options{Images: store, Links: links})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error)
+	go func() { served <- server.Serve(ctx) }()
+	peer := tftptest.NewPeer(t, addr, server.Addrs()[0])
+	peer.Ask("MLO", tftp.Option{Name: "blksize", Value: "1468"}, tftp.Option{Name: "windowsize", Value: "8"}, tftp.Option{Name: "timeout", Value: "5"})
+	want := []tftp.Option{{Name: "blksize", Value: "300"}, {Name: "windowsize", Value: "2"}}
+	if got := peer.Expect(tftp.OpOACK).Options; !slices.Equal(got, want) {
+		t.Errorf("got OACK %v, want %v", got, want)
+	}
+	cancel()
+	if err := <-served; !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"slices"
 
 	"netbootd/internal/boottree"
 	"netbootd/internal/images"
@@ -16,14 +15,14 @@ import (
 // depot puts what clients write by TFTP into the inbox.
 type depot struct {
 	inbox *images.Inbox
-	allow []netip.Prefix
+	allow tftp.Networks
 	label func(netip.Addr) string // the profile of the machine behind an address
 }
 
 // Create implements tftp.Depot.
 func (d depot) Create(_ context.Context, r tftp.OpenRequest, size int64) (tftp.Deposit, error) {
 	client := r.Client.Addr()
-	if !slices.ContainsFunc(d.allow, func(p netip.Prefix) bool { return p.Contains(client.WithZone("")) }) {
+	if !d.allow.Contains(client) {
 		return nil, fmt.Errorf("%s may not write, [tftp.write] allow does not name its network: %w", client, fs.ErrPermission)
 	}
 	name, err := boottree.Clean(r.Name)

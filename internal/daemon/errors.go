@@ -52,6 +52,14 @@ func listenAddr(err error) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
+// holderText names the processes that hold a UDP port, as a noun.
+func holderText(port uint16) string {
+	if owners, _ := udpOwners(port); len(owners) > 0 {
+		return strings.Join(owners, " and ")
+	}
+	return "another program (not visible without root)"
+}
+
 // ownerText names the processes that hold a UDP port, for the end of a message.
 func ownerText(port uint16) string {
 	owners, complete := udpOwners(port)
@@ -68,7 +76,7 @@ func ownerText(port uint16) string {
 func takenHint(port uint16) string {
 	switch port {
 	case dhcpproxy.PortDHCP:
-		return "another DHCP server runs on this host; run netbootd on another one, or stop that server"
+		return "to answer beside another DHCP server run netbootd as root, or let it open packet sockets too: setcap cap_net_bind_service,cap_net_raw=+ep /path/to/netbootd (in a unit file also RestrictAddressFamilies=AF_PACKET)"
 	case dhcpproxy.PortBoot:
 		return "another PXE boot server runs on this host (dnsmasq takes this port if it has pxe-service lines); only one can answer"
 	}

@@ -67,15 +67,14 @@ type explainer struct {
 }
 
 func (x explainer) explain(q control.ExplainRequest) (control.Explanation, error) {
-	req, err := dhcpproxy.Parse(q.Packet)
-	if err != nil {
-		return control.Explanation{}, control.Invalid(err.Error())
-	}
 	in, notes, err := x.ingress(q)
 	if err != nil {
 		return control.Explanation{}, err
 	}
-	v := x.responder.Answer(req, in, x.recall)
+	v, reply, err := x.responder.AnswerPacket(q.Packet, in, x.recall)
+	if err != nil {
+		return control.Explanation{}, control.Invalid(err.Error())
+	}
 	if why := x.settings.Interfaces.Refuses(in.Interface); why != "" {
 		v.Reply, v.Reason, v.Why = nil, dhcpproxy.ReasonOtherInterface, in.Interface.Name+": "+why
 	}
@@ -95,7 +94,7 @@ func (x explainer) explain(q control.ExplainRequest) (control.Explanation, error
 	if r := v.Reply; r != nil {
 		e.Style, e.StyleWhy, e.File = string(r.Style), r.StyleWhy, r.File
 		e.From, e.To = r.From.String(), r.To.String()
-		for _, f := range dhcpproxy.Describe(r.Packet.ToBytes()) {
+		for _, f := range dhcpproxy.Describe(reply) {
 			if f.Value != "" {
 				e.Reply = append(e.Reply, control.PacketField{Name: f.Name, Value: f.Value})
 			}

@@ -37,10 +37,20 @@ type listener struct {
 }
 
 // hold brings the listener up if it is not, and returns after it is bound. An
-// error means that the holder does not hold it.
+// error means that the holder does not hold it. With a single port it waits until
+// transfers have ended that still need the port, for the drain time at most.
 func (l *listener) hold(holder string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for l.options.SinglePort && l.server == nil && len(l.draining) > 0 {
+		server := slices.Collect(maps.Keys(l.draining))[0]
+		l.mu.Unlock()
+		err := l.drained(context.Background(), server)
+		l.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
 	if l.server == nil {
 		server, err := tftp.Listen(l.options)
 		if err != nil {

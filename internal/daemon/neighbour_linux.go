@@ -11,6 +11,9 @@ import (
 // neighbour asks the kernel's neighbour table who is behind an address on a
 // network of this host: a board that never asks us by DHCP is known by that.
 func neighbour(addr netip.Addr) (bootmenu.MAC, bool) {
+	if addr.IsLoopback() {
+		return bootmenu.MAC{}, false // nobody has a MAC there
+	}
 	family := netlink.FAMILY_V4
 	if addr.Is6() {
 		family = netlink.FAMILY_V6

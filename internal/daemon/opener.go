@@ -22,8 +22,14 @@ func (o opener) Open(_ context.Context, r tftp.OpenRequest) (tftp.File, error) {
 // served is a file of the tree as the TFTP server wants it.
 type served struct{ *boottree.File }
 
-// Limits sets none beyond the server's.
-func (served) Limits() tftp.Limits { return tftp.Limits{} }
+// Limits are those of the profile of the machine that asked.
+func (s served) Limits() tftp.Limits {
+	return tftp.Limits{
+		Blksize:       tftp.Blksize(s.TFTP.MaxBlksize),
+		Windowsize:    tftp.Windowsize(s.TFTP.MaxWindowsize),
+		RefuseOptions: s.TFTP.RefuseOptions,
+	}
+}
 
 // Label is the profile of the machine that asked.
 func (s served) Label() string { return s.Profile }

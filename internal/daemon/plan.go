@@ -32,16 +32,23 @@ type DHCPSettings struct {
 	Relays      []netip.Prefix // relays that are answered
 	IPXEClasses []string       // user classes that iPXE builds announce
 	Quirks      []bootmenu.Quirk
+	Limits      dhcpproxy.Limits
 }
 
 // TFTPSettings are those of the TFTP service.
 type TFTPSettings struct {
-	Listen       string        // host:port or :port
-	Always       bool          // up also while no profile is started
-	Limits       tftp.Limits   // what clients may negotiate
-	MaxTransfers int           // at once, in all
-	MaxPerClient int           // at once, per client address
-	Drain        time.Duration // how long transfers may go on once the listener stops
+	Listen       string         // host:port or :port
+	Always       bool           // up also while no profile is started
+	Allow        []netip.Prefix // networks whose clients are served; empty: all
+	Limits       tftp.Limits    // what clients may negotiate
+	MaxTransfers int            // at once, in all
+	MaxPerClient int            // at once, per client address
+	MaxIdle      time.Duration  // how long a transfer lives without progress
+	MaxDuration  time.Duration  // how long a transfer lives in all
+	CacheBytes   int64          // memory for what was read of files
+	SinglePort   bool           // transfers are answered from the port of Listen
+	Ports        tftp.PortRange // else from these; the zero value: any
+	Drain        time.Duration  // how long transfers may go on once the listener stops
 	Write        *WriteSettings
 }
 

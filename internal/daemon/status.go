@@ -76,7 +76,11 @@ func (d *Daemon) listenerStatus() []control.Listener {
 	var list []control.Listener
 	if d.dhcp != nil {
 		for _, a := range d.dhcp.Addrs() {
-			list = append(list, control.Listener{Service: "proxydhcp", Network: "udp", Address: a.String()})
+			l := control.Listener{Service: "proxydhcp", Network: "udp", Address: a.String()}
+			if d.beside != "" && a.Port() == dhcpproxy.PortDHCP {
+				l.Network, l.Beside = "packet", d.beside
+			}
+			list = append(list, l)
 		}
 	}
 	for _, a := range d.listener.addrs() {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"netbootd/internal/e2e/lab"
 )
 
@@ -73,9 +75,7 @@ func TestPlainBootFileReachesOneMachine(t *testing.T) {
 			profile := fmt.Sprintf("boot_file = %q\n[match]\nmac = [%q]\n", tc.file, mac)
 			ctx, s := newBootServer(t, lab.Dnsmasq, map[string]string{"board": profile})
 			boards := filepath.Join(s.images, "boards")
-			if err := os.Mkdir(boards, 0o755); err != nil {
-				t.Fatal(err)
-			}
+			makeDir(t, boards)
 			writeFile(t, filepath.Join(boards, "hello.ipxe"), "#!ipxe\necho the plain boot file runs\nshell\n")
 			copyFile(t, "/usr/lib/ipxe/snponly.efi", filepath.Join(boards, "hello.efi"))
 			s.start(ctx, t)
@@ -86,7 +86,32 @@ func TestPlainBootFileReachesOneMachine(t *testing.T) {
 			if console := strings.Join(pc.Console.Lines(), "\n"); !strings.Contains(console, tc.file) {
 				t.Errorf("the console does not name %s:\n%s", tc.file, console)
 			}
+			if tc.firmware == lab.UEFI {
+				checkProbeThenRead(ctx, t, s, tc.file)
+			}
 		})
+	}
+}
+
+// checkProbeThenRead looks at what EDK2 has done by TFTP: it asks for the size,
+// ends that transfer with ERROR 8, and reads the file in windows of 4. The first
+// is a probe and no failure.
+func checkProbeThenRead(ctx context.Context, t *testing.T, s *server, file string) {
+	t.Helper()
+	delivered := regexp.MustCompile(`file delivered.* file=` + regexp.QuoteMeta(file) + ` .*blksize=1468 windowsize=4 `)
+	if _, err := s.proc.Stderr.WaitFor(ctx, delivered); err != nil {
+		t.Fatal(err)
+	}
+	page, err := s.net.Get(ctx, lab.BootPlace, metricsURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results := make(map[string]string)
+	for _, m := range regexp.MustCompile(`netbootd_tftp_transfers_total\{.*result="(\w+)"\} ([1-9]\d*)`).FindAllStringSubmatch(string(page), -1) {
+		results[m[1]] = m[2]
+	}
+	if diff := cmp.Diff(map[string]string{"probe": "1", "delivered": "1"}, results); diff != "" {
+		t.Error("transfers by result (-want +got):\n", diff)
 	}
 }
 
@@ -135,6 +160,13 @@ func debianInstaller(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+func makeDir(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func copyFile(t *testing.T, from, to string) {

@@ -4,11 +4,12 @@
 #
 #   packages.sh unit    what the race detector needs
 #   packages.sh demo    what the virtual network and its PC need
-#   packages.sh e2e     the same, TFTP clients, a board with U-Boot, and Prometheus
+#   packages.sh e2e     the same, TFTP clients, a board with U-Boot, Prometheus, and a
+#                       DHCP relay
 #   packages.sh bench   the servers that netbootd is measured against
 #
-# Nothing in these lists starts a service. Prometheus and the TFTP servers would,
-# so they are only unpacked, below build/pkg of the repository.
+# Nothing in these lists starts a service. Prometheus, the DHCP relay and the TFTP
+# servers would, so they are only unpacked, below build/pkg of the repository.
 set -eu
 
 # Go fetches modules by HTTPS.
@@ -17,6 +18,8 @@ compiler="gcc libc6-dev"
 common="qemu-system-x86 seabios ipxe ipxe-qemu ovmf dnsmasq-base iproute2 debian-installer-12-netboot-amd64"
 # atftp looks the port up by name, in a file that netbase brings.
 clients="tftp-hpa atftp netbase curl busybox-static"
+# Loaders that ask by TFTP themselves.
+loaders="pxelinux syslinux-common grub-common grub-efi-amd64-bin"
 # An arm64 board and its U-Boot.
 board="qemu-system-arm u-boot-qemu"
 # The libraries are those of the unpacked servers.
@@ -99,8 +102,9 @@ demo)
 	;;
 e2e)
 	# shellcheck disable=SC2086
-	install_missing $go $common $clients $board
+	install_missing $go $common $clients $loaders $board
 	unpack prometheus usr/bin/promtool
+	unpack isc-dhcp-relay usr/sbin/dhcrelay
 	;;
 bench)
 	# shellcheck disable=SC2086

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"netbootd/internal/e2e/lab"
@@ -60,5 +61,22 @@ func TestOneCapabilityIsEnough(t *testing.T) {
 	}
 	if st := s.status(ctx, t); st.profileState("pxe") != "started" {
 		t.Errorf("status %+v", st)
+	}
+}
+
+func TestSimulationWithoutRootSaysWhatItNeeds(t *testing.T) {
+	ctx, n := newNetwork(t)
+	s := newNobodysServer(t, n, "-all")
+	p, err := n.Start(lab.ClientPlace, s.program[0], append(s.program[1:], "simulate", "--client", "bios")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := p.Wait(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "netbootd: cannot open a packet socket: operation not permitted\nhint: run this as root, or with CAP_NET_RAW"
+	if text := strings.Join(p.Stderr.Lines(), "\n"); code != 1 || text != want {
+		t.Errorf("exit code %d, want 1, and:\n%s\nwant:\n%s", code, text, want)
 	}
 }

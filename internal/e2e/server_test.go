@@ -69,16 +69,18 @@ func (s *server) configure(t *testing.T, iface string) {
 // settings is the text of a netbootd.toml that serves an interface. Tables may
 // follow it.
 func (s *server) settings(iface string) string {
-	return fmt.Sprintf(`interfaces = [%q]
-profiles   = "profiles.d"
+	return fmt.Sprintf("interfaces = [%q]\n%s", iface, commonSettings)
+}
+
+// commonSettings leave the choice of the interfaces to netbootd.
+const commonSettings = `profiles   = "profiles.d"
 images     = "images"
 state      = "state"
 [control]
 socket = "control.sock"
 [metrics]
 listen = "127.0.0.1:9469"
-`, iface)
-}
+`
 
 func (s *server) writeProfile(t *testing.T, name, text string) {
 	t.Helper()
@@ -135,7 +137,12 @@ func (s *server) command(ctx context.Context, args ...string) *exec.Cmd {
 
 // A status is the part of `netbootd status --json` that the tests look at.
 type status struct {
-	Listeners []struct{ Service, Network, Address string }
+	Listeners  []struct{ Service, Network, Address, Beside string }
+	Interfaces []struct {
+		Name      string
+		Addresses []string
+		Served    bool
+	}
 	Profiles  []struct{ Name, State string }
 	Transfers []struct{ File string }
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"sync"
 	"testing"
@@ -94,6 +95,32 @@ func TestStockTFTPClientsGetWholeFiles(t *testing.T) {
 				os.Remove(local) // it is in memory
 			}
 		})
+	}
+}
+
+// Of the stock clients only atftp asks for windows.
+func TestAtftpGetsWindows(t *testing.T) {
+	need(t, "atftp")
+	ctx, s := newFileServer(t)
+	const size = 64 * mib
+	local := filepath.Join(t.TempDir(), "got")
+	for _, windowsize := range []int{2, 16} {
+		code, out := inClient(ctx, t, s, "atftp", "--option", "blksize 1428", "--option", fmt.Sprintf("windowsize %d", windowsize),
+			"--get", "--remote-file", fileName(size), "--local-file", local, lab.BootAddr.String())
+		if code != 0 {
+			t.Errorf("windowsize %d: exit code %d: %s", windowsize, code, out)
+			continue
+		}
+		if got, want := hashOf(t, local), hashOf(t, filepath.Join(s.images, fileName(size))); got != want {
+			t.Errorf("windowsize %d: sha256 is %s, want %s", windowsize, got, want)
+		}
+		delivered := regexp.MustCompile(fmt.Sprintf(`file delivered.* bytes=%d took=(\S+) blksize=1428 windowsize=%d resent=(\d+)`, size, windowsize))
+		m, err := s.proc.Stderr.WaitFor(ctx, delivered)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("windowsize %d: took %s, resent %s", windowsize, m[1], m[2])
+		os.Remove(local) // it is in memory
 	}
 }
 

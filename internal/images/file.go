@@ -58,18 +58,33 @@ func (f *File) Version() any {
 // [ErrChanged].
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.f.ReadAt(p, off)
-	info, statErr := f.f.Stat()
-	if statErr != nil {
-		return 0, statErr
+	if changed := f.check(); changed != nil {
+		return 0, changed
+	}
+	return n, err
+}
+
+// ReadAtNow fills p as ReadAt does, but only with what the kernel has in memory.
+// It does not wait for a disk or another machine, and is false where it would
+// have to, and on any error, which ReadAt will tell of.
+func (f *File) ReadAtNow(p []byte, off int64) bool {
+	return readNow(f.f, p, off) && f.check() == nil
+}
+
+// check tells whether the file still has the bytes that it was opened with.
+func (f *File) check() error {
+	info, err := f.f.Stat()
+	if err != nil {
+		return err
 	}
 	// A rename over the file, or its removal, changes ctime and the link count
 	// of the old inode and nothing of its bytes.
 	now := versionOf(info)
 	now.ctime = f.version.ctime
 	if now != f.version {
-		return 0, ErrChanged
+		return ErrChanged
 	}
-	return n, err
+	return nil
 }
 
 // Close gives the file back.

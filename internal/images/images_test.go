@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -120,6 +121,14 @@ func TestOpenFileKeepsItsBytes(t *testing.T) {
 		defer func() { _ = f.Close() }()
 		open[name] = f
 	}
+	for name, f := range open { // what was just written is in memory, whatever the file system
+		if buf := make([]byte, 9); runtime.GOOS == "linux" && (!f.ReadAtNow(buf, 0) || string(buf) != "old bytes") {
+			t.Errorf("%s: read %q at once, want the old bytes", name, buf)
+		}
+		if f.ReadAtNow(make([]byte, 9), 1) {
+			t.Errorf("%s: could be read at once beyond its end", name)
+		}
+	}
 	write(t, filepath.Join(dir, "new"), "new bytes")
 	for _, err := range []error{
 		os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "renamed")),
@@ -139,6 +148,9 @@ func TestOpenFileKeepsItsBytes(t *testing.T) {
 		}
 		if want != nil && !errors.Is(err, want) {
 			t.Errorf("%s: error %v, want %v", name, err, want)
+		}
+		if want != nil && open[name].ReadAtNow(buf, 0) {
+			t.Errorf("%s: could be read at once: %q", name, buf)
 		}
 	}
 }

@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"internal/boottree": {"bootmenu", "internal/images", "internal/loaders"},
 	"internal/bootlog":  {"bootmenu", "dhcpproxy", "tftp"},
 	"internal/config":   {"bootmenu", "dhcpproxy", "tftp"},
+	"internal/simulate": {"bootmenu", "dhcpproxy", "tftp", "internal/loaders"},
 	"internal/control":  {"client"},
 	"internal/daemon": {
 		"bootmenu", "dhcpproxy", "tftp", "metrics",
@@ -40,6 +41,7 @@ var arrows = map[string][]string{
 	"cmd/netbootd": {
 		"bootmenu", "client", "dhcpproxy", "metrics",
 		"internal/boottree", "internal/config", "internal/daemon", "internal/images", "internal/loaders",
+		"internal/simulate",
 	},
 
 	// What is not part of the program.
@@ -60,17 +62,18 @@ var testArrows = map[string][]string{
 	"client":              {"internal/control"},
 	"internal/bench/load": {"tftp/tftptest"},
 	"internal/daemon":     {"client", "tftp/tftptest"},
+	"internal/simulate":   {"tftp/tftptest"},
 }
 
 // only says which packages may import a library, and no others: so its types
 // cannot leak through the house.
 var only = map[string][]string{
-	"github.com/insomniacslk/dhcp":        {"dhcpproxy", "internal/e2e"},
+	"github.com/insomniacslk/dhcp":        {"dhcpproxy", "internal/simulate", "internal/e2e"},
 	"github.com/pelletier/go-toml":        {"internal/config"},
 	"github.com/prometheus/client_golang": {"metrics"},
 	"github.com/prometheus/procfs":        {"internal/daemon", "internal/bench"},
 	"github.com/spf13/cobra":              {"cmd/netbootd"},
-	"github.com/vishvananda/netlink":      {"internal/daemon"},
+	"github.com/vishvananda/netlink":      {"internal/daemon", "internal/simulate"},
 	"github.com/lmittmann/tint":           {"cmd/netbootd"},
 	"github.com/pin/tftp":                 {"tftp", "internal/bench/pinserver"},
 	"github.com/rogpeppe/go-internal":     {"cmd/netbootd"},

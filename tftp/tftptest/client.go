@@ -27,6 +27,18 @@ type Client struct {
 	// order and counted from 0. Those it returns true for are lost.
 	Lose func(i int, p tftp.Packet) bool
 
+	// Meddle, if set, sees each DATA and OACK packet before it is taken, with the
+	// socket and the server's TID. It may send what it likes; if it returns an
+	// error the fetch ends with that, without a word to the server.
+	Meddle func(p tftp.Packet, conn *net.UDPConn, tid netip.AddrPort) error
+
+	// Conn, if set, is used instead of a new socket, Local is ignored then, and
+	// nothing but the end of ctx closes it.
+	Conn *net.UDPConn
+	// Past is the TID of the last transfer on Conn. What comes from there is
+	// late, and ignored.
+	Past netip.AddrPort
+
 	// Retry is after how long of silence the last packet is sent again; 0 is 1 s.
 	// After ten times in a row Fetch fails.
 	Retry time.Duration
@@ -56,14 +68,20 @@ func Ask(blksize tftp.Blksize, windowsize tftp.Windowsize, timeoutSeconds int) [
 	return options
 }
 
+// ErrNoAnswer is a server that keeps silent.
+var ErrNoAnswer = errors.New("the server does not answer")
+
 // Fetch reads one file. If the server sends an ERROR the error is a
 // *[tftp.RemoteError]. It blocks until the transfer has ended or ctx has.
 func (c Client) Fetch(ctx context.Context, name string) (Fetched, error) {
-	conn, err := net.ListenUDP("udp", listenAddr(c.Local, c.Server))
-	if err != nil {
-		return Fetched{}, err
+	conn := c.Conn
+	if conn == nil {
+		var err error
+		if conn, err = net.ListenUDP("udp", listenAddr(c.Local, c.Server)); err != nil {
+			return Fetched{}, err
+		}
+		defer func() { _ = conn.Close() }()
 	}
-	defer func() { _ = conn.Close() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 
@@ -73,9 +91,12 @@ func (c Client) Fetch(ctx context.Context, name string) (Fetched, error) {
 	if c.Retry == 0 {
 		c.Retry = time.Second
 	}
-	f := fetch{Client: c, conn: conn, to: c.Server, blksize: int(tftp.DefaultBlksize), windowsize: 1}
+	f := fetch{
+		Client: c, conn: conn, to: c.Server, buf: make([]byte, 1<<16),
+		blksize: int(tftp.DefaultBlksize), windowsize: 1,
+	}
 	f.got.Client = addrPort(conn.LocalAddr())
-	err = f.run(tftp.Request{Op: tftp.OpRRQ, Name: name, Mode: c.Mode, Options: c.Options}.Append(nil))
+	err := f.run(tftp.Request{Op: tftp.OpRRQ, Name: name, Mode: c.Mode, Options: c.Options}.Append(nil))
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
@@ -105,6 +126,7 @@ type fetch struct {
 	conn *net.UDPConn
 	to   netip.AddrPort // the server's TID, once it is known
 	last []byte         // packet sent last
+	buf  []byte         // packet received last
 
 	blksize    int
 	windowsize int
@@ -144,12 +166,11 @@ func (f *fetch) ack() error {
 
 // receive returns the next packet of this transfer that is not to be lost.
 func (f *fetch) receive() (tftp.Packet, error) {
-	b := make([]byte, 1<<16)
 	for silences := 0; silences < 10; {
 		if err := f.conn.SetReadDeadline(time.Now().Add(f.Retry)); err != nil {
 			return tftp.Packet{}, err
 		}
-		n, from, err := f.conn.ReadFromUDPAddrPort(b)
+		n, from, err := f.conn.ReadFromUDPAddrPort(f.buf)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			silences++
 			f.got.Resent++
@@ -162,19 +183,24 @@ func (f *fetch) receive() (tftp.Packet, error) {
 			return tftp.Packet{}, err
 		}
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-		if f.got.From.IsValid() && f.got.From != from {
+		if f.got.From.IsValid() && f.got.From != from || from == f.Past {
 			continue
 		}
 		f.got.From, f.to = from, from
-		p, err := tftp.ParsePacket(b[:n])
+		p, err := tftp.ParsePacket(f.buf[:n])
 		if err != nil {
 			return tftp.Packet{}, err
+		}
+		if f.Meddle != nil && (p.Op == tftp.OpDATA || p.Op == tftp.OpOACK) {
+			if err := f.Meddle(p, f.conn, from); err != nil {
+				return tftp.Packet{}, err
+			}
 		}
 		if !f.isLost(p) {
 			return p, nil
 		}
 	}
-	return tftp.Packet{}, errors.New("the server does not answer")
+	return tftp.Packet{}, ErrNoAnswer
 }
 
 func (f *fetch) isLost(p tftp.Packet) bool {

@@ -43,12 +43,22 @@ type File struct {
 	Name     string      // what Label returns
 	Identity any         // what Version returns
 	OnClose  func()      // called by Close, unless it is nil
+	OnDisk   bool        // ReadAtNow is always false
 }
 
 // NewFile makes a file without label and limits, whose version is the hash of
 // its bytes.
 func NewFile(data []byte) *File {
 	return &File{ReaderAt: bytes.NewReader(data), Bytes: int64(len(data)), Identity: sha256.Sum256(data)}
+}
+
+// ReadAtNow implements [tftp.NowReader].
+func (f *File) ReadAtNow(p []byte, off int64) bool {
+	if f.OnDisk {
+		return false
+	}
+	n, _ := f.ReadAt(p, off)
+	return n == len(p)
 }
 
 // Size returns f.Bytes.

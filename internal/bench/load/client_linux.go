@@ -3,15 +3,13 @@ package load
 import (
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"netbootd/tftp"
 )
 
-// A client is a transfer with its socket.
+// A client is a transfer with its clock.
 type client struct {
 	transfer
-	fd       int // -1 once it has ended
+	ended    bool
 	tid      endpoint
 	started  time.Duration // of the first RRQ
 	took     time.Duration // to the last block
@@ -22,38 +20,39 @@ type client struct {
 	received uint64
 }
 
-// read takes what has arrived for a client.
-func (g *generator) read(i int, now time.Duration) {
-	c := &g.clients[i]
-	if c.fd < 0 {
-		return // ended while its event was on the list
-	}
-	n, err := g.receiver.receive(c.fd)
+// read takes a batch of what has arrived, and answers it. more tells that there
+// may be more.
+func (g *generator) read() (more bool, err error) {
+	n, err := g.station.receive()
 	if err != nil {
-		c.fail(err.Error())
-		g.end(i)
-		return
+		return false, err
 	}
+	now := g.now()
 	for k := range n {
-		c.received++
-		if g.dice.loses(i, toClient, c.received) || c.held || c.state == done {
+		i, b, from := g.station.packet(k)
+		if i < 0 || i >= len(g.clients) {
 			continue
 		}
-		b, from := g.receiver.packet(k)
-		g.handle(i, b, from, now)
+		c := &g.clients[i]
+		c.received++
+		if c.ended || c.held || g.dice.loses(i, toClient, c.received) {
+			continue
+		}
+		if err := g.handle(i, b, from, now); err != nil {
+			return false, err
+		}
 	}
+	return n == batchSize, g.station.flush()
 }
 
 // handle gives a packet to its client.
-func (g *generator) handle(i int, b []byte, from *endpoint, now time.Duration) {
+func (g *generator) handle(i int, b []byte, from *endpoint, now time.Duration) error {
 	c := &g.clients[i]
 	if c.tid.Port == 0 {
 		c.tid = *from
 	}
 	if c.tid.Port != from.Port || c.tid.Addr != from.Addr {
-		refusal := tftp.Packet{Op: tftp.OpERROR, Code: tftp.ErrUnknownTID}.Append(nil)
-		_ = send(c.fd, refusal, from) // like any packet it may get lost
-		return
+		return g.station.send(i, tftp.Packet{Op: tftp.OpERROR, Code: tftp.ErrUnknownTID}.Append(nil), from)
 	}
 	bytes := c.bytes
 	r := c.receive(b)
@@ -69,41 +68,36 @@ func (g *generator) handle(i int, b []byte, from *endpoint, now time.Duration) {
 	case r != silence && g.job.RTT > 0:
 		g.delayed.push(delayed{due: now + g.job.RTT, client: i, reply: r, block: c.acked})
 	case r != silence:
-		g.send(i, r, c.acked, now)
+		return g.send(i, r, c.acked, now)
 	}
+	return nil
 }
 
 // send sends what a client has to say, unless the packet gets lost. A client
 // that has nothing to wait for ends here.
-func (g *generator) send(i int, r reply, block int64, now time.Duration) {
+func (g *generator) send(i int, r reply, block int64, now time.Duration) (err error) {
 	c := &g.clients[i]
-	if c.fd < 0 {
-		return
+	if c.ended {
+		return nil
 	}
 	c.sent++
 	c.deadline = now + g.job.Timeout
-	if r == request || !g.dice.loses(i, toServer, c.sent) {
-		var err error
-		if r == request {
-			err = send(c.fd, g.request, &g.server)
-		} else {
-			err = send(c.fd, []byte{0, byte(tftp.OpACK), byte(block >> 8), byte(block)}, &c.tid)
-		}
-		// A full queue is a lost packet.
-		if err != nil && err != unix.EAGAIN && err != unix.ENOBUFS {
-			c.fail(err.Error())
-		}
+	switch {
+	case r == request:
+		err = g.station.send(i, g.request, &g.server)
+	case !g.dice.loses(i, toServer, c.sent):
+		err = g.station.send(i, []byte{0, byte(tftp.OpACK), byte(block >> 8), byte(block)}, &c.tid)
 	}
 	if c.state == done {
 		g.end(i)
 	}
+	return err
 }
 
-// end counts a client that is done and frees its port, as firmware does.
+// end counts a client that is done. It answers nothing any more.
 func (g *generator) end(i int) {
 	c := &g.clients[i]
-	_ = unix.Close(c.fd) // it is gone in any case
-	c.fd = -1
+	c.ended = true
 	g.left--
 	g.result.add(&c.transfer, c.took)
 }
@@ -111,7 +105,7 @@ func (g *generator) end(i int) {
 // endAll ends the clients that are left.
 func (g *generator) endAll(why string) {
 	for i := range g.clients {
-		if g.clients[i].fd >= 0 {
+		if !g.clients[i].ended {
 			g.clients[i].fail(why)
 			g.end(i)
 		}

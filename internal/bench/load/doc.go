@@ -1,8 +1,7 @@
 // Package load makes TFTP clients by the thousand, to measure servers with.
 //
-// One thread serves all of them: a socket per client, for a server tells clients
-// apart by their port, and epoll over the sockets. There is no goroutine per
-// client. A client behaves as common firmware does: it sends again after a
+// One thread and one socket serve all of them: each client has an address of its
+// own in 127.0.0.0/8, and packets come and go in batches. A client behaves as common firmware does: it sends again after a
 // second of silence, acknowledges a duplicate once more and the last good block
 // when one is missing, and it answers a foreign TID with ERROR 5.
 //

@@ -11,10 +11,10 @@ import (
 
 // A Job is what the clients do. All of them fetch the same file.
 type Job struct {
-	Server  netip.AddrPort // IPv4
+	Server  netip.AddrPort // IPv4, of the loopback interface
 	File    string         // name in the RRQ
 	Size    int64          // bytes in the file, which must be [Pattern]'s
-	Clients int            // at least 1
+	Clients int            // at least 1; each has an address of its own in 127.0.0.0/8
 	// Over spreads the first RRQs evenly over a time; 0 sends them all at once.
 	Over time.Duration
 	// Blksize and Windowsize are asked for in the RRQ, 0 not at all.
@@ -41,13 +41,16 @@ type Job struct {
 	Hold func(open int)
 }
 
+// maxClients is how many clients have an address: see firstAddress.
+const maxClients = 1 << 20
+
 // withDefaults checks a job and fills in what is not set.
 func (j Job) withDefaults() (Job, error) {
 	switch {
-	case j.Clients < 1:
-		return j, fmt.Errorf("%d clients: want at least 1", j.Clients)
-	case !j.Server.Addr().Is4():
-		return j, fmt.Errorf("server %v: want an IPv4 address", j.Server)
+	case j.Clients < 1 || j.Clients > maxClients:
+		return j, fmt.Errorf("%d clients: want 1 to %d", j.Clients, maxClients)
+	case !j.Server.Addr().Is4() || !j.Server.Addr().IsLoopback():
+		return j, fmt.Errorf("server %v: want an IPv4 loopback address", j.Server)
 	case j.Loss < 0 || j.Loss > 1:
 		return j, fmt.Errorf("loss %v: want 0 to 1", j.Loss)
 	case j.File == "":
@@ -64,10 +67,6 @@ func (j Job) withDefaults() (Job, error) {
 	}
 	return j, nil
 }
-
-// batch is how many packets one read may bring: those of a window. In lockstep a
-// second one would only ever be a duplicate.
-func (j Job) batch() int { return int(max(1, min(j.Windowsize, 64))) }
 
 // request is the RRQ that every client sends.
 func (j Job) request() []byte {

@@ -7,7 +7,10 @@ import (
 	"errors"
 )
 
+var errNeedsLinux = errors.New("the load generator needs Linux (recvmmsg, IP_PKTINFO)")
+
 // Run needs Linux, and says so elsewhere.
-func Run(context.Context, Job, *Pattern) (*Result, error) {
-	return nil, errors.New("the load generator needs Linux (epoll, recvmmsg)")
-}
+func Run(context.Context, Job, *Pattern) (*Result, error) { return nil, errNeedsLinux }
+
+// RunDiscover likewise.
+func RunDiscover(context.Context, DiscoverJob) (*Result, error) { return nil, errNeedsLinux }

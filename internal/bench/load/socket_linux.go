@@ -1,12 +1,56 @@
 package load
 
 import (
+	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
+
+const (
+	// batchSize is how many packets one system call receives or sends at most.
+	batchSize = 64
+	// stationBuffer is the receive buffer in bytes: no packet shall be lost here
+	// but those that the job says.
+	stationBuffer = 64 << 20
+	// maxReply is room for an RRQ, the longest that a client sends.
+	maxReply = 512
+)
+
+// firstAddress is the address of client 0, as a number; the others follow. All of
+// 127.0.0.0/8 belongs to the loopback interface.
+const firstAddress = 127<<24 | 1<<16
+
+// A station is the socket of all clients. They are told apart by their address,
+// and have the same port. With a socket for each, the generator would be busy with
+// polling them, and the servers with waking it: so little of it is left that the
+// servers are what is measured.
+type station struct {
+	fd       int
+	received packets
+	queued   packets // to be sent
+	count    int     // of them
+}
+
+// packets is room for the packets of one recvmmsg or sendmmsg call, and for
+// everything that the kernel wants to know or tells about them.
+type packets struct {
+	headers [batchSize]unix.Mmsghdr
+	vectors [batchSize]unix.Iovec
+	peers   [batchSize]endpoint
+	control [batchSize]packetInfo
+	buffers [batchSize][]byte
+}
+
+// A packetInfo is the control message IP_PKTINFO.
+type packetInfo struct {
+	header unix.Cmsghdr
+	info   unix.Inet4Pktinfo
+	_      [4]byte // CMSG_SPACE
+}
 
 // An endpoint is an IPv4 address and port as the kernel has it. Package net and
 // the wrappers of package unix make one on the heap for each packet, which at
@@ -20,131 +64,120 @@ func newEndpoint(a netip.AddrPort) endpoint {
 	return e
 }
 
-// newSocket makes a UDP socket that never blocks. The first packet sent gives it
-// a port.
-func newSocket() (fd int, err error) {
-	return unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+// address is that of a client.
+func address(client int) [4]byte {
+	var a [4]byte
+	binary.BigEndian.PutUint32(a[:], firstAddress+uint32(client))
+	return a
 }
 
-// send sends one packet. It never blocks, so the scheduler is not told.
-func send(fd int, b []byte, to *endpoint) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
-		0, uintptr(unsafe.Pointer(to)), unix.SizeofSockaddrInet4)
-	if errno != 0 {
-		return errno
+// newStation opens the socket, for packets of up to size bytes.
+func newStation(size int) (*station, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("socket: %w", err)
 	}
-	return nil
-}
-
-// A mmsghdr is struct mmsghdr of recvmmsg(2).
-type mmsghdr struct {
-	header unix.Msghdr
-	length uint32
-}
-
-// A receiver has room for the packets of one recvmmsg call.
-type receiver struct {
-	messages []mmsghdr
-	vectors  []unix.Iovec
-	from     []endpoint
-	buffers  [][]byte
-}
-
-// newReceiver makes room for n packets of size bytes.
-func newReceiver(n, size int) *receiver {
-	r := &receiver{
-		messages: make([]mmsghdr, n),
-		vectors:  make([]unix.Iovec, n),
-		from:     make([]endpoint, n),
-		buffers:  make([][]byte, n),
+	s := &station{fd: fd}
+	s.received.prepare(size)
+	s.queued.prepare(maxReply)
+	if err = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1); err == nil {
+		err = unix.Bind(fd, &unix.SockaddrInet4{})
 	}
-	for i := range n {
-		r.buffers[i] = make([]byte, size)
-		r.vectors[i].Base = unsafe.SliceData(r.buffers[i])
-		r.vectors[i].SetLen(size)
-		h := &r.messages[i].header
-		h.Name = (*byte)(unsafe.Pointer(&r.from[i]))
-		h.Iov = &r.vectors[i]
+	if err != nil {
+		_ = unix.Close(fd) // it is gone in any case
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, stationBuffer) != nil {
+		// Without the privilege it is as large as the system lets it be.
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, stationBuffer)
+	}
+	return s, nil
+}
+
+func (s *station) close() error { return unix.Close(s.fd) }
+
+// prepare makes room for packets of size bytes.
+func (p *packets) prepare(size int) {
+	for i := range batchSize {
+		p.buffers[i] = make([]byte, size)
+		p.vectors[i].Base = unsafe.SliceData(p.buffers[i])
+		p.vectors[i].SetLen(size)
+		c := &p.control[i]
+		c.header = unix.Cmsghdr{Level: unix.IPPROTO_IP, Type: unix.IP_PKTINFO}
+		c.header.SetLen(unix.CmsgLen(unix.SizeofInet4Pktinfo))
+		h := &p.headers[i].Hdr
+		h.Name, h.Namelen = (*byte)(unsafe.Pointer(&p.peers[i])), unix.SizeofSockaddrInet4
+		h.Iov = &p.vectors[i]
 		h.SetIovlen(1)
+		h.Control = (*byte)(unsafe.Pointer(c))
+		h.SetControllen(int(unsafe.Sizeof(*c)))
 	}
-	return r
 }
 
-// receive takes what has arrived at a socket and returns the number of packets,
-// 0 if there is none. packet tells of them until the next call.
-func (r *receiver) receive(fd int) (int, error) {
-	if len(r.messages) == 1 {
-		return r.receiveOne(fd)
+// wait blocks until a packet is there or the time is over.
+func (s *station) wait(d time.Duration) error {
+	ts := unix.NsecToTimespec(max(d, 0).Nanoseconds())
+	_, err := unix.Ppoll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}, &ts, nil)
+	if err == unix.EINTR {
+		return nil
 	}
-	for i := range r.messages {
-		r.messages[i].header.Namelen = unix.SizeofSockaddrInet4
-	}
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd),
-		uintptr(unsafe.Pointer(unsafe.SliceData(r.messages))), uintptr(len(r.messages)), unix.MSG_DONTWAIT, 0, 0)
-	return received(int(n), errno)
+	return err
 }
 
-// receiveOne is receive for a single packet, with less work for the kernel.
-func (r *receiver) receiveOne(fd int) (int, error) {
-	size := uint32(unix.SizeofSockaddrInet4)
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
-		uintptr(unsafe.Pointer(r.vectors[0].Base)), uintptr(r.vectors[0].Len), unix.MSG_DONTWAIT,
-		uintptr(unsafe.Pointer(&r.from[0])), uintptr(unsafe.Pointer(&size)))
-	r.messages[0].length = uint32(n)
-	return received(1, errno)
-}
-
-func received(n int, errno unix.Errno) (int, error) {
+// receive takes what has arrived and returns the number of packets, 0 if there is
+// none. packet tells of them until the next call.
+func (s *station) receive() (int, error) {
+	p := &s.received
+	// It never blocks, so the scheduler is not told.
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&p.headers[0])), batchSize, 0, 0, 0)
 	switch errno {
 	case 0:
-		return n, nil
+		return int(n), nil
 	case unix.EAGAIN, unix.EINTR:
 		return 0, nil
 	}
 	return 0, errno
 }
 
-func (r *receiver) packet(i int) ([]byte, *endpoint) {
-	return r.buffers[i][:r.messages[i].length], &r.from[i]
+// packet is a packet that was received: for whom, what and from where. client is
+// negative if it is for none.
+func (s *station) packet(i int) (client int, b []byte, from *endpoint) {
+	p := &s.received
+	to := binary.BigEndian.Uint32(p.control[i].info.Addr[:])
+	return int(to) - firstAddress, p.buffers[i][:p.headers[i].Len], &p.peers[i]
 }
 
-// A poller is an epoll instance. Its events carry the number of a client.
-type poller struct {
-	fd     int
-	events []unix.EpollEvent
-}
-
-func newPoller() (*poller, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, err
+// send has a client send a packet with the next flush, or now if there is no more
+// room.
+func (s *station) send(client int, b []byte, to *endpoint) error {
+	p, i := &s.queued, s.count
+	p.vectors[i].SetLen(copy(p.buffers[i], b))
+	p.peers[i] = *to
+	p.control[i].info = unix.Inet4Pktinfo{Spec_dst: address(client)}
+	if s.count++; s.count == batchSize {
+		return s.flush()
 	}
-	return &poller{fd: fd, events: make([]unix.EpollEvent, 256)}, nil
+	return nil
 }
 
-func (p *poller) add(fd, client int) error {
-	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(client)})
-}
-
-// wait blocks until a socket is readable or the time is over. precise costs one
-// more system call and heeds fractions of a millisecond.
-func (p *poller) wait(d time.Duration, precise bool) ([]unix.EpollEvent, error) {
-	ms := int((max(d, 0) + time.Millisecond - 1) / time.Millisecond)
-	if precise && ms > 0 {
-		ts := unix.NsecToTimespec(d.Nanoseconds())
-		if _, err := unix.Ppoll([]unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}, &ts, nil); err != nil && err != unix.EINTR {
-			return nil, err
+// flush sends all that is queued. A full queue further on is a lost packet.
+func (s *station) flush() error {
+	batch := s.queued.headers[:s.count]
+	s.count = 0
+	for len(batch) > 0 {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&batch[0])), uintptr(len(batch)), 0, 0, 0)
+		switch errno {
+		case 0:
+			batch = batch[n:]
+		case unix.EINTR:
+		case unix.EAGAIN, unix.ENOBUFS:
+			batch = batch[1:]
+		default:
+			return errno
 		}
-		ms = 0
 	}
-	n, err := unix.EpollWait(p.fd, p.events, ms)
-	if err == unix.EINTR {
-		return nil, nil
-	}
-	return p.events[:max(n, 0)], err
+	return nil
 }
-
-func (p *poller) close() error { return unix.Close(p.fd) }
 
 // threadCPU is the processor time of the calling thread.
 func threadCPU() (time.Duration, error) {

@@ -43,10 +43,11 @@ const maxName = 8
 type Network struct {
 	name string
 
-	mu    sync.Mutex // guards procs, pcs and added
+	mu    sync.Mutex // guards what follows
 	procs []*Process
 	pcs   int
 	added []Place
+	alone []Place // places that are not on the bridge
 }
 
 // NewNetwork makes a network; name (1 to 8 letters and digits) tells it from
@@ -106,6 +107,27 @@ func (n *Network) AddPlace(place Place, addr netip.Addr) error {
 		"link set eth0 up")
 }
 
+// AddRemotePlace adds a place that is not on the bridge and has no interface yet.
+func (n *Network) AddRemotePlace(place Place) error {
+	ns := n.namespace(place)
+	if err := ipBatch("", "netns add "+ns); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.alone = append(n.alone, place)
+	n.mu.Unlock()
+	return ipBatch(ns, "link set lo up")
+}
+
+// Wire connects two places by a link of their own, with an interface named devA
+// at a and devB at b. Both are up and have no address.
+func (n *Network) Wire(a Place, devA string, b Place, devB string) error {
+	return errors.Join(
+		ipBatch("", fmt.Sprintf("link add %s netns %s type veth peer name %s netns %s", devA, n.namespace(a), devB, n.namespace(b))),
+		ipBatch(n.namespace(a), "link set "+devA+" up"),
+		ipBatch(n.namespace(b), "link set "+devB+" up"))
+}
+
 // IP runs lines of the ip command at a place, for tests that change its
 // interfaces ("link set eth0 down").
 func (n *Network) IP(at Place, lines ...string) error {
@@ -147,8 +169,8 @@ func (n *Network) StartCommand(cmd *exec.Cmd, o Options) (*Process, error) {
 // its interfaces. A lab that ends needs no Close; it makes room between cases.
 func (n *Network) Close() error {
 	n.mu.Lock()
-	procs, places := n.procs, n.added
-	n.procs, n.added = nil, nil
+	procs, places, alone := n.procs, n.added, n.alone
+	n.procs, n.added, n.alone = nil, nil, nil
 	n.mu.Unlock()
 	for i := len(procs) - 1; i >= 0; i-- {
 		procs[i].Stop()
@@ -156,6 +178,9 @@ func (n *Network) Close() error {
 	var errs []error
 	for _, p := range places {
 		errs = append(errs, ipBatch("", "link del "+n.namespace(p), "netns del "+n.namespace(p)))
+	}
+	for _, p := range alone {
+		errs = append(errs, ipBatch("", "netns del "+n.namespace(p)))
 	}
 	return errors.Join(append(errs, ipBatch("", "link del "+n.bridge()))...)
 }

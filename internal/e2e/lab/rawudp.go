@@ -30,12 +30,15 @@ type RawUDP struct {
 	mac  net.HardwareAddr
 }
 
-// OpenRawUDP starts to capture at a place. What arrives from now on is kept by
-// the kernel until Next takes it.
-func (n *Network) OpenRawUDP(at Place) (*RawUDP, error) {
+// OpenRawUDP starts to capture at a place, on eth0. What arrives from now on is
+// kept by the kernel until Next takes it.
+func (n *Network) OpenRawUDP(at Place) (*RawUDP, error) { return n.OpenRawUDPOn(at, "eth0") }
+
+// OpenRawUDPOn is OpenRawUDP on another interface.
+func (n *Network) OpenRawUDPOn(at Place, dev string) (*RawUDP, error) {
 	var r RawUDP
 	err := n.Do(at, func() error {
-		ifi, err := net.InterfaceByName("eth0")
+		ifi, err := net.InterfaceByName(dev)
 		if err != nil {
 			return err
 		}
@@ -44,7 +47,7 @@ func (n *Network) OpenRawUDP(at Place) (*RawUDP, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("capture at %s: %w", at, err)
+		return nil, fmt.Errorf("capture at %s, %s: %w", at, dev, err)
 	}
 	return &r, nil
 }
@@ -120,11 +123,27 @@ func parseFrame(b []byte) (d Datagram, ok bool) {
 // Broadcast sends a payload from 0.0.0.0 and the given port to everyone on the
 // wire, as a client without an address does.
 func (r *RawUDP) Broadcast(srcPort, dstPort uint16, payload []byte) error {
-	b := make([]byte, ethHeader, ethHeader+ipv4Header+udpHeader+len(payload))
-	copy(b, "\xff\xff\xff\xff\xff\xff")
-	copy(b[6:], r.mac)
-	binary.BigEndian.PutUint16(b[12:], unix.ETH_P_IP)
+	b := binary.BigEndian.AppendUint16(r.broadcastHeader(), unix.ETH_P_IP)
+	_, err := r.file.Write(appendDatagram(b, srcPort, dstPort, payload))
+	return err
+}
 
+// BroadcastTagged is Broadcast in a VLAN (IEEE 802.1Q).
+func (r *RawUDP) BroadcastTagged(vlan, srcPort, dstPort uint16, payload []byte) error {
+	b := binary.BigEndian.AppendUint16(r.broadcastHeader(), unix.ETH_P_8021Q)
+	b = binary.BigEndian.AppendUint16(b, vlan)
+	b = binary.BigEndian.AppendUint16(b, unix.ETH_P_IP)
+	_, err := r.file.Write(appendDatagram(b, srcPort, dstPort, payload))
+	return err
+}
+
+// broadcastHeader is an Ethernet header up to its type.
+func (r *RawUDP) broadcastHeader() []byte {
+	return append([]byte("\xff\xff\xff\xff\xff\xff"), r.mac...)
+}
+
+// appendDatagram appends a datagram from 0.0.0.0 to everyone.
+func appendDatagram(b []byte, srcPort, dstPort uint16, payload []byte) []byte {
 	ip := make([]byte, ipv4Header)
 	ip[0] = 0x45
 	binary.BigEndian.PutUint16(ip[2:], uint16(ipv4Header+udpHeader+len(payload)))
@@ -137,8 +156,7 @@ func (r *RawUDP) Broadcast(srcPort, dstPort uint16, payload []byte) error {
 	binary.BigEndian.PutUint16(udp[2:], dstPort)
 	binary.BigEndian.PutUint16(udp[4:], uint16(udpHeader+len(payload)))
 
-	_, err := r.file.Write(append(append(append(b, ip...), udp...), payload...))
-	return err
+	return append(append(append(b, ip...), udp...), payload...)
 }
 
 // ipChecksum is the Internet checksum (RFC 1071) of a header of even length.
