@@ -3,16 +3,12 @@ package daemon
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
-
-	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
 
 	"netbootd/dhcpproxy"
 )
@@ -21,18 +17,18 @@ import (
 type interfaceWatch struct {
 	policy dhcpproxy.Policy
 	logger *slog.Logger
-	kernel *nl.NetlinkSocket
+	news   *linkNews
 	served map[string]string // addresses of the interfaces that were told to be served, by name; nil before the first
 }
 
 // watchInterfaces says which interfaces are served, and which are not and why.
 func (d *Daemon) watchInterfaces() (*interfaceWatch, error) {
 	// Subscribed before the first look, so that no change falls between.
-	kernel, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR)
+	news, err := openLinkNews()
 	if err != nil {
 		return nil, fmt.Errorf("follow the host's interfaces: %w", err)
 	}
-	w := &interfaceWatch{policy: d.opts.Settings.Interfaces, logger: d.opts.Logger, kernel: kernel}
+	w := &interfaceWatch{policy: d.opts.Settings.Interfaces, logger: d.opts.Logger, news: news}
 	w.look(func([]dhcpproxy.Interface) {})
 	return w, nil
 }
@@ -40,21 +36,20 @@ func (d *Daemon) watchInterfaces() (*interfaceWatch, error) {
 // follow hands on the host's interfaces whenever the kernel says that a link or
 // an address has changed, until ctx ends.
 func (w *interfaceWatch) follow(ctx context.Context, changed func([]dhcpproxy.Interface)) error {
-	context.AfterFunc(ctx, w.close) // ends a Receive that is waiting
+	context.AfterFunc(ctx, w.close) // ends a wait
 	for {
-		_, _, err := w.kernel.Receive()
+		err := w.news.wait()
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err == nil, errors.Is(err, unix.ENOBUFS): // what got lost is seen by looking
-			w.look(changed)
-		default:
+		case err != nil:
 			return fmt.Errorf("follow the host's interfaces: %w", err)
 		}
+		w.look(changed)
 	}
 }
 
-func (w *interfaceWatch) close() { w.kernel.Close() }
+func (w *interfaceWatch) close() { w.news.close() }
 
 func (w *interfaceWatch) look(changed func([]dhcpproxy.Interface)) {
 	all, err := dhcpproxy.HostInterfaces()

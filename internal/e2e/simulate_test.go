@@ -100,6 +100,10 @@ boot_file = "riscv64.efi"
 [ipxe]
 boot_file = "hello.ipxe"
 `,
+	"pis": `root = "pi"
+[match]
+arch = ["rpi"]
+`,
 	"boards": `boot_file = "boot.scr"
 [match]
 vendor_class = ["U-Boot*"]
@@ -108,14 +112,14 @@ vendor_class = ["U-Boot*"]
 
 // simulatedFiles are what they name.
 var simulatedFiles = map[string]string{
-	"loader.0":    "\xeb\xfe a boot loader",
-	"ia32.efi":    efiProgram(0x014c),
-	"x64.efi":     efiProgram(0x8664),
-	"arm64.efi":   efiProgram(0xaa64),
-	"riscv64.efi": efiProgram(0x5064),
-	"hello.ipxe":  "#!ipxe\n",
-	"start4.elf":  "a Raspberry Pi's firmware",
-	"boot.scr":    strings.Repeat("a script for a board\n", 1000),
+	"loader.0":      "\xeb\xfe a boot loader",
+	"ia32.efi":      efiProgram(0x014c),
+	"x64.efi":       efiProgram(0x8664),
+	"arm64.efi":     efiProgram(0xaa64),
+	"riscv64.efi":   efiProgram(0x5064),
+	"hello.ipxe":    "#!ipxe\n",
+	"pi/start4.elf": "a Raspberry Pi's firmware",
+	"boot.scr":      strings.Repeat("a script for a board\n", 1000),
 }
 
 // newSimulated is a network with a site's dnsmasq and a netbootd that runs.
@@ -130,6 +134,9 @@ func newSimulated(t *testing.T, profiles map[string]string) (context.Context, *s
 	s := newServer(t, n, profiles)
 	writeFile(t, s.config, s.settings("eth0")+"[dhcp]\nrelays = [\"198.18.0.3/32\"]\n")
 	for name, content := range simulatedFiles {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(s.images, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		writeFile(t, filepath.Join(s.images, name), content)
 	}
 	s.start(ctx, t)
@@ -146,6 +153,7 @@ func TestSimulatedClientsBoot(t *testing.T) {
 		"uefi-riscv64": "riscv64.efi",
 		"ipxe":         "hello.ipxe",
 		"ipxe-x64":     "hello.ipxe",
+		"rpi4":         "pi/start4.elf",
 		"uboot":        "boot.scr",
 	} {
 		got := mustBoot(ctx, t, s.net, lab.ClientPlace, filepath.Join(s.images, file), client)
