@@ -112,14 +112,14 @@ vendor_class = ["U-Boot*"]
 
 // simulatedFiles are what they name.
 var simulatedFiles = map[string]string{
-	"loader.0":      "\xeb\xfe a boot loader",
-	"ia32.efi":      efiProgram(0x014c),
-	"x64.efi":       efiProgram(0x8664),
-	"arm64.efi":     efiProgram(0xaa64),
-	"riscv64.efi":   efiProgram(0x5064),
-	"hello.ipxe":    "#!ipxe\n",
-	"pi/start4.elf": "a Raspberry Pi's firmware",
-	"boot.scr":      strings.Repeat("a script for a board\n", 1000),
+	"loader.0":    "\xeb\xfe a boot loader",
+	"ia32.efi":    efiProgram(0x014c),
+	"x64.efi":     efiProgram(0x8664),
+	"arm64.efi":   efiProgram(0xaa64),
+	"riscv64.efi": efiProgram(0x5064),
+	"hello.ipxe":  "#!ipxe\n",
+	"start4.elf":  "a Raspberry Pi's firmware",
+	"boot.scr":    strings.Repeat("a script for a board\n", 1000),
 }
 
 // newSimulated is a network with a site's dnsmasq and a netbootd that runs.
@@ -134,11 +134,13 @@ func newSimulated(t *testing.T, profiles map[string]string) (context.Context, *s
 	s := newServer(t, n, profiles)
 	writeFile(t, s.config, s.settings("eth0")+"[dhcp]\nrelays = [\"198.18.0.3/32\"]\n")
 	for name, content := range simulatedFiles {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(s.images, name)), 0o755); err != nil {
-			t.Fatal(err)
-		}
 		writeFile(t, filepath.Join(s.images, name), content)
 	}
+	root := filepath.Join(s.images, "pi")
+	if err := os.Mkdir(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(root, "start4.elf"), "the firmware that the Pis have in their root")
 	s.start(ctx, t)
 	return ctx, s, site
 }
