@@ -144,31 +144,6 @@ func expectSilenceToVLAN(ctx context.Context, t *testing.T, n *lab.Network) {
 	}
 }
 
-// TestVLANDeviceIsALinkOfItsOwn has a VLAN on a link that is served too.
-func TestVLANDeviceIsALinkOfItsOwn(t *testing.T) {
-	for name, hold := range port67 {
-		t.Run(name, func(t *testing.T) {
-			ctx, n := newNetwork(t)
-			const boot = string(lab.BootPlace)
-			wireUp(t, n, "second", "eth1")
-			skipWithout(t, n.IP(lab.BootPlace, "link add link eth1 name eth1.5 type vlan id 5")) // not every kernel has 8021q
-			setUp(t, n,
-				[2]string{boot, "addr add 198.18.1.2/24 dev eth1"},
-				[2]string{boot, "addr add 198.18.5.2/24 dev eth1.5"},
-				[2]string{boot, "link set eth1.5 up"},
-				[2]string{"second", "link add link eth0 name eth0.5 type vlan id 5"},
-				[2]string{"second", "link set eth0.5 up"})
-			s := newServer(t, n, map[string]string{"pxe": pxeProfile})
-			writeFile(t, s.images+"/hello.ipxe", "#!ipxe\n")
-			writeFile(t, s.config, commonSettings)
-			hold(ctx, t, s)
-			s.start(ctx, t)
-			expectOffer(ctx, t, n, "second", "eth0", "198.18.1.2")
-			expectOffer(ctx, t, n, "second", "eth0.5", "198.18.5.2")
-		})
-	}
-}
-
 // followLinks makes an interface, gives it another address and takes it away, all
 // while netbootd runs.
 func followLinks(ctx context.Context, t *testing.T, s *server) {
