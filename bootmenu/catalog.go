@@ -59,9 +59,16 @@ func (d Decision) ChoseLoader() bool {
 // A Catalog is the set of started profiles and the loaders at hand. It is
 // read-only and safe for concurrent use.
 type Catalog struct {
-	matched []*Profile // with [match]
+	matched []matched  // with [match]
 	menu    []*Profile // without
 	loaders Loaders
+}
+
+// matched is a profile with [match], and that match in words: writing them took a
+// third of a decision.
+type matched struct {
+	*Profile
+	why string
 }
 
 // NewCatalog makes a catalog of the profiles that are started. Their order does
@@ -72,7 +79,7 @@ func NewCatalog(started []*Profile, loaders Loaders) *Catalog {
 		if p.Match == nil {
 			c.menu = append(c.menu, p)
 		} else {
-			c.matched = append(c.matched, p)
+			c.matched = append(c.matched, matched{p, "matched " + p.Match.String()})
 		}
 	}
 	return c
@@ -97,8 +104,8 @@ func (c *Catalog) Select(m Machine) Decision {
 }
 
 // boot is the decision for a machine that gets profile p.
-func (c *Catalog) boot(p *Profile, m Machine) Decision {
-	d := Decision{Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Why: "matched " + p.Match.String()}
+func (c *Catalog) boot(p matched, m Machine) Decision {
+	d := Decision{Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Why: p.why}
 	switch {
 	case d.Boot.Instead != InsteadNothing:
 		return d.local(m)
@@ -219,7 +226,7 @@ func MenuEntry(name string) (profile string, ok bool) {
 // OptsIn tells whether a started profile names the vendor class of a client
 // that is neither PXEClient nor HTTPClient, and so asks to answer it.
 func (c *Catalog) OptsIn(vendorClass string) bool {
-	return slices.ContainsFunc(c.matched, func(p *Profile) bool {
+	return slices.ContainsFunc(c.matched, func(p matched) bool {
 		return slices.ContainsFunc(p.Match.VendorClass, func(v Pattern) bool { return v.Matches(vendorClass) })
 	})
 }

@@ -173,6 +173,6 @@ func narrower(a, b candidate) int {
 
 // A candidate is a profile that matched, and how narrowly.
 type candidate struct {
-	profile *Profile
+	profile matched
 	spec    specificity
 }
