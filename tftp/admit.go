@@ -44,7 +44,10 @@ func (s *plainLoop) request(ctx context.Context, c *requestConn, d datagram, b [
 	one := newSession(s, r, t, maphash.Bytes(s.seed, b))
 	switch s.admit(one) {
 	case admitted:
-		s.running.Go(func() { one.run(ctx, c, d) })
+		go func() {
+			defer s.running.Done()
+			one.run(ctx, c, d)
+		}()
 	case busy:
 		s.options.refuse(c, d, t, wireBusy, errBusy)
 	case settled:
@@ -81,6 +84,7 @@ func (s *plainLoop) admit(one *session) admission {
 		}
 		return busy
 	}
+	s.running.Add(1) // here, for nobody waits for it before closing is set
 	s.sessions[one] = struct{}{}
 	s.current[one.client] = one
 	s.perClient[address]++
