@@ -396,3 +396,29 @@ func testSmallCache(t *testing.T, onDisk bool) {
 		t.Errorf("%d bytes are kept", got)
 	}
 }
+
+// A file of which every second chunk is in memory.
+type sometimes struct{ *tftptest.File }
+
+func (f sometimes) ReadAtNow(p []byte, off int64) bool {
+	return off/(128<<10)%2 == 1 && f.File.ReadAtNow(p, off)
+}
+
+// Chunks that were read ahead are not pinned when nobody sends them.
+func TestNothingStaysPinned(t *testing.T) {
+	t.Parallel()
+	want := tftptest.Bytes(2 << 20)
+	s := listener(tftp.Listen).start(t, tftp.Options{Opener: tftptest.OpenFunc(func(context.Context, tftp.OpenRequest) (tftp.File, error) {
+		return sometimes{tftptest.NewFile(want)}, nil
+	})})
+	got, err := (tftptest.Client{Server: s.addr, Options: tftptest.Ask(1428, 64, 0)}).Fetch(t.Context(), "a")
+	if err != nil || !bytes.Equal(got.Data, want) {
+		t.Fatalf("got %d bytes, %v", len(got.Data), err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil { // when it returns no goroutine is left that sends
+		t.Fatal(err)
+	}
+	if n := tftp.Pinned(s.Server); n != 0 {
+		t.Errorf("%d chunks are pinned", n)
+	}
+}

@@ -209,8 +209,8 @@ func (c *cache) await(f *cachedFile, i int64, who *flow) want {
 }
 
 // fill reads a chunk, and returns it pinned with those who wait for it. If the
-// file cannot be read all of its chunks leave the cache; those who wait must find
-// out by themselves, for they have the file open too.
+// file cannot be read all of its chunks leave the cache; those who wait find out by
+// themselves, each with a read of its own.
 func (c *cache) fill(f *cachedFile, i int64) (*chunk, []*flow, error) {
 	k := c.blank(f, i)
 	if err := readFull(f.source.wire, k.data, i*chunkSize); err != nil {

@@ -36,6 +36,19 @@ func Remembered(s *Server) (n int) {
 	return n + len(l.gate.clients) + l.gate.running + l.gate.alive
 }
 
+// Pinned is how many chunks of files a server's cache cannot let go.
+func Pinned(s *Server) (n int) {
+	c := s.loop.(*batchLoop).cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.kept {
+		if k.refs.Load() > 1 {
+			n++
+		}
+	}
+	return n
+}
+
 // Cached is how many bytes of files a server keeps.
 func Cached(s *Server) int64 {
 	c := s.loop.(*batchLoop).cache

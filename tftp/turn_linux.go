@@ -44,6 +44,7 @@ func (t *turn) finish(w *worker) {
 		w.mu.Unlock()
 		t.more = append(t.more, list...)
 	}
+	t.out.flush() // unpins what was read ahead
 }
 
 // act does what was collected.
