@@ -104,7 +104,7 @@ func (in *inbox) info(i int) (m unix.SocketControlMessage, ok bool) {
 		return m, false
 	}
 	m.Header = *(*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
-	if m.Header.Len > uint64(len(b)) {
+	if uint64(m.Header.Len) > uint64(len(b)) {
 		return m, false
 	}
 	m.Data = b[unix.CmsgLen(0):m.Header.Len]

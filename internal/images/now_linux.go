@@ -23,9 +23,9 @@ func readNow(f *os.File, p []byte, off int64) (ok bool) {
 	return ok
 }
 
-// isInMemory tells whether a file lies in a file system that has nothing but
-// memory, which needs no RWF_NOWAIT and does not know it.
+// isInMemory tells whether a file lies in a file system that has no disk of its
+// own, and does not know RWF_NOWAIT. What of it is swapped out must be waited for.
 func isInMemory(fd int) bool {
 	var s unix.Statfs_t
-	return unix.Fstatfs(fd, &s) == nil && (s.Type == unix.TMPFS_MAGIC || s.Type == unix.RAMFS_MAGIC)
+	return unix.Fstatfs(fd, &s) == nil && (uint32(s.Type) == unix.TMPFS_MAGIC || uint32(s.Type) == unix.RAMFS_MAGIC)
 }
