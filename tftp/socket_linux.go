@@ -118,6 +118,7 @@ func (s *socket) openTwin() (*os.File, error) {
 	})
 	if err = errors.Join(failure, err); err != nil {
 		_ = unix.Close(fd) // it is gone in any case
+		_ = setOptions(s.raw, socketOption{unix.SOL_SOCKET, unix.SO_REUSEPORT, 0})
 		return nil, fmt.Errorf("a second socket on the port of a first: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "udp"), nil
