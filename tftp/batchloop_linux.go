@@ -147,7 +147,7 @@ func (l *batchLoop) addrs() []netip.AddrPort { return boundAddrs(l.requests) }
 // being read.
 func (l *batchLoop) start(ctx context.Context) <-chan error {
 	stopped := make(chan error, len(l.requests)+len(l.workers)*2*socketsPerWorker)
-	ctx, cancel := context.WithCancel(ctx)
+	opens, cancel := context.WithCancel(ctx)
 	l.mu.Lock() // until all goroutines are counted: wait comes after stopListening
 	defer l.mu.Unlock()
 	l.cutOpens = cancel
@@ -172,7 +172,7 @@ func (l *batchLoop) start(ctx context.Context) <-chan error {
 		}
 	}
 	for _, c := range l.requests {
-		l.running.Go(func() { stopped <- l.readRequests(ctx, c, l.shared(c)) })
+		l.running.Go(func() { stopped <- l.readRequests(ctx, opens, c, l.shared(c)) })
 	}
 	return stopped
 }

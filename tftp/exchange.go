@@ -88,7 +88,7 @@ func (x *session) await(b []byte, deadline time.Duration) output {
 		return x.step((*transfer).tick)
 	case err != nil:
 		return x.transfer.stop(wireError{}, fmt.Errorf("read from the transfer's socket: %w", err))
-	case from != x.client:
+	case !isSameEnd(from, x.client):
 		answerStranger(x.conn, b[:n], from, x.client)
 		return x.step((*transfer).tick)
 	}
@@ -117,11 +117,18 @@ func (x *session) readMail() (o output, ok bool) {
 	}
 }
 
+// isSameEnd tells whether a packet that came in on a transfer's socket is its
+// client's. The zone of a link-local address has a name or a number, depending on
+// who read it.
+func isSameEnd(from, client netip.AddrPort) bool {
+	return from.Port() == client.Port() && from.Addr().WithZone("") == client.Addr().WithZone("")
+}
+
 // answerStranger tells another port of the client's address that it has no part
 // in this transfer (RFC 1350 section 4). Other addresses are ignored, for they
 // may be forged, and so are ERRORs, or two servers could go on for ever.
 func answerStranger(conn transferConn, b []byte, from, client netip.AddrPort) {
-	if from.Addr() != client.Addr() || from.Port() == 0 || len(b) < headerLen {
+	if from.Addr().WithZone("") != client.Addr().WithZone("") || from.Port() == 0 || len(b) < headerLen {
 		return
 	}
 	if Opcode(binary.BigEndian.Uint16(b)) == OpERROR {

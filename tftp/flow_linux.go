@@ -55,6 +55,14 @@ func (f *flow) local() netip.AddrPort {
 	return netip.AddrPortFrom(withZone(netip.AddrFrom16(f.from).Unmap(), int(f.via)), f.conn.addr.Port())
 }
 
+// replaced is how a flow ends whose client has begun anew.
+func (f *flow) replaced() output {
+	if f.file == nil {
+		return output{ended: true, result: Failed, err: errReplaced}
+	}
+	return f.x.replaced()
+}
+
 // segments is how many blocks go into one message.
 func (f *flow) segments() int64 {
 	if f.single.Load() {

@@ -9,9 +9,9 @@ import (
 )
 
 // readRequests takes requests from one socket until it is closed. It never
-// waits for anything but the next packets. s is set where transfers are answered
-// from the same port.
-func (l *batchLoop) readRequests(ctx context.Context, c *requestConn, s *socket) error {
+// waits for anything but the next packets. opens ends with the last read transfer,
+// which writes outlive. s is set where transfers are answered from the same port.
+func (l *batchLoop) readRequests(ctx, opens context.Context, c *requestConn, s *socket) error {
 	raw, err := c.udp.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("read from %s/udp: %w", c.addr, err)
@@ -20,7 +20,7 @@ func (l *batchLoop) readRequests(ctx context.Context, c *requestConn, s *socket)
 	err = in.each(func(n int) {
 		for i := range n {
 			if d, b := c.datagram(in, i); isRequest(b) && d.isAcceptable() {
-				l.request(ctx, t, c, d, b)
+				l.request(ctx, opens, t, c, d, b)
 			}
 		}
 		if s != nil {
@@ -60,18 +60,19 @@ func (l *batchLoop) deliver(t *turn, s *socket, in *inbox, n int) {
 }
 
 // request starts a transfer for a RRQ or WRQ, or refuses it.
-func (l *batchLoop) request(ctx context.Context, t *turn, c *requestConn, d datagram, b []byte) {
+func (l *batchLoop) request(ctx, opens context.Context, t *turn, c *requestConn, d datagram, b []byte) {
 	event, r, refused, err := l.options.judge(b, d)
 	switch {
 	case err == nil && r.Op == OpWRQ:
 		if refused, err = l.options.writes.request(ctx, r, event, c, d, b); err == nil {
+			l.leavePort(t, d)
 			return
 		}
 	case err == nil:
 		f := l.newFlow(r, c, d, b)
 		switch l.admit(t, f) {
 		case admitted:
-			l.files.do(func() { l.open(ctx, f, r) })
+			l.files.do(func() { l.open(opens, f, r) })
 			return
 		case settled:
 			return
@@ -80,6 +81,23 @@ func (l *batchLoop) request(ctx context.Context, t *turn, c *requestConn, d data
 		}
 	}
 	l.options.refuse(c, d, event, refused, err)
+}
+
+// leavePort ends the read transfer of a client's port from which it writes now, if
+// both are answered from one port: the packets that come are the write's.
+func (l *batchLoop) leavePort(t *turn, d datagram) {
+	if !l.options.SinglePort {
+		return
+	}
+	client := endpointOf(d)
+	w := l.workerOf(client)
+	w.mu.Lock()
+	t.now = l.now()
+	if f := w.flows[client]; f != nil {
+		w.end(t, f, f.replaced())
+	}
+	w.mu.Unlock()
+	t.finish(w)
 }
 
 // newFlow makes the flow for a RRQ, and picks its worker: always the same for
@@ -150,14 +168,14 @@ func (w *worker) yields(t *turn, old, f *flow) bool {
 		if same {
 			return false // the answer is on its way
 		}
-		w.end(t, old, output{ended: true, result: Failed, err: errReplaced})
+		w.end(t, old, old.replaced())
 		return true
 	}
 	switch old.x.repeated(same, t.now) {
 	case duplicate:
 		w.perform(t, old, old.x.resendFirst(t.now))
 	case replacement:
-		w.end(t, old, old.x.replaced())
+		w.end(t, old, old.replaced())
 		return true
 	case straggler:
 	}

@@ -14,8 +14,8 @@ import (
 // the choice to the system.
 type PortRange struct{ First, Last uint16 }
 
-// MinPortRange is how many ports a [PortRange] must have: reads need up to eight,
-// and each write needs one.
+// MinPortRange is how many ports a [PortRange] must have: on Linux all reads
+// together need up to eight, and each write needs one; elsewhere each read does too.
 const MinPortRange = 16
 
 // Count is how many ports there are.
@@ -82,7 +82,8 @@ func (p *ports) open(c *requestConn, d datagram) (transferConn, error) {
 // fits is the largest block that a client may send.
 func (p *ports) fits(b Blksize) Blksize {
 	if p.single {
-		return min(b, maxRequest-headerLen) // what is read of a packet there
+		// What is read of a packet there, and a byte more that shows a longer one.
+		return min(b, maxRequest-headerLen-1)
 	}
 	return b
 }

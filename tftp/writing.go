@@ -287,7 +287,7 @@ func (x *writing) await(ctx context.Context, buf []byte, deadline time.Duration)
 		return x.x.tick(x.now())
 	case err != nil:
 		return x.x.stop(wireError{}, fmt.Errorf("read from the transfer's socket: %w", err))
-	case from != x.event.Client:
+	case !isSameEnd(from, x.event.Client):
 		answerStranger(x.conn, buf[:n], from, x.event.Client)
 		return x.x.tick(x.now())
 	}

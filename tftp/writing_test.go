@@ -244,3 +244,60 @@ func testDallyingWrite(t *testing.T, listen listener) {
 		}
 	}
 }
+
+// A write that runs when no more requests are taken is let end.
+func TestShutdownLetsWritesEnd(t *testing.T) { onEachLoop(t, testShutdownLetsWritesEnd) }
+
+func testShutdownLetsWritesEnd(t *testing.T, listen listener) {
+	for _, single := range []bool{false, true} {
+		depot := &tftptest.Depot{}
+		s := listen.start(t, tftp.Options{Opener: tftptest.Files{}, Depot: depot, SinglePort: single})
+		p := tftptest.NewPeer(t, loopback, s.addr)
+		p.Write("log")
+		p.ExpectAck(0)
+		s.StopListening()
+		data := tftptest.Bytes(600)
+		p.Data(1, data[:512])
+		p.ExpectAck(1)
+		p.Data(2, data[512:])
+		p.ExpectAck(2)
+		if !bytes.Equal(depot.File("log"), data) {
+			t.Errorf("single port %t: %d bytes were stored", single, len(depot.File("log")))
+		}
+	}
+}
+
+// With a single port, a client writes from the port of a read whose last ACK it
+// kept back.
+func TestWriteFromThePortOfARead(t *testing.T) { onEachLoop(t, testWriteFromThePortOfARead) }
+
+func testWriteFromThePortOfARead(t *testing.T, listen listener) {
+	s := listen.start(t, tftp.Options{Opener: tftptest.Files{"a": tftptest.Bytes(10)}, Depot: &tftptest.Depot{}, SinglePort: true})
+	p := s.peer(t)
+	begin(p, "a")
+	p.ExpectBlock(1)
+	p.Write("log")
+	p.ExpectAck(0)
+	p.Data(1, make([]byte, 10))
+	p.ExpectAck(1)
+}
+
+// A DATA packet that is longer than was granted is no block at all, also where
+// what is read of a packet is bounded.
+func TestTooLongBlockIsNotStored(t *testing.T) { onEachLoop(t, testTooLongBlockIsNotStored) }
+
+func testTooLongBlockIsNotStored(t *testing.T, listen listener) {
+	for _, single := range []bool{false, true} {
+		depot := &tftptest.Depot{}
+		s := listen.start(t, tftp.Options{Opener: tftptest.Files{}, Depot: depot, SinglePort: single})
+		p := s.peer(t)
+		p.Write("log", tftp.Option{Name: "blksize", Value: "2044"})
+		p.Expect(tftp.OpOACK)
+		p.Data(1, make([]byte, 5000))
+		p.Data(1, []byte("end"))
+		p.ExpectAck(1)
+		if got := depot.File("log"); string(got) != "end" {
+			t.Errorf("single port %t: %d bytes were stored, want 3", single, len(got))
+		}
+	}
+}
