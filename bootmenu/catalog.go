@@ -1,60 +1,11 @@
 package bootmenu
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 )
-
-// Reason says why a machine gets no answer. Reasons are a closed set, because
-// they are metric labels; packages that decide on packets add theirs.
-type Reason string
-
-// The reasons that follow from profiles and loaders alone.
-const (
-	ReasonNoProfile    Reason = "no_profile"     // no started profile is for this machine
-	ReasonNoLoader     Reason = "no_loader"      // the profile needs a loader that is not there for this arch
-	ReasonNoMenuLoader Reason = "no_menu_loader" // the menu needs iPXE, and there is none for this arch
-	ReasonLocalBoot    Reason = "local_boot"     // the profile says that it does not boot from the network
-)
-
-// Names in the boot tree that the program writes itself. No file of the same
-// name hides them: a hand-written script is chosen with [ipxe] boot_file.
-const (
-	ScriptName = "netbootd/boot.ipxe"
-	menuPrefix = "netbootd/menu/"
-	menuSuffix = ".ipxe"
-)
-
-// Loaders gives for an arch the name in the boot tree of its iPXE.
-type Loaders map[Arch]string
-
-// A Decision is what one machine gets, and why. It is a plain value and stays
-// true for the boot it was made for, whatever is reloaded meanwhile.
-type Decision struct {
-	File    string     // what to hand to the client now; empty for silence, and for word to boot from disk
-	Profile string     // the profile's name; empty for the menu and for silence
-	Title   string     // the profile's title
-	Boot    Boot       // what the profile says for this machine
-	Menu    []*Profile // the entries, if it is the menu or was chosen in it
-	Reason  Reason     // why silence; empty otherwise
-	Why     string     // which rule decided, for people
-}
-
-// Silent tells whether the machine gets no answer.
-func (d Decision) Silent() bool { return d.Reason != "" }
-
-// Generated tells whether the client is handed the script that [IPXEScript]
-// writes.
-func (d Decision) Generated() bool { return d.File == ScriptName }
-
-// ChoseLoader tells whether the client is handed a loader that the program chose,
-// which will come back for the script.
-func (d Decision) ChoseLoader() bool {
-	return d.File != "" && !d.Generated() && d.File != d.Boot.BootFile && d.File != rpiFirstFile
-}
 
 // A Catalog is the set of started profiles and the loaders at hand. It is
 // read-only and safe for concurrent use.
@@ -62,6 +13,7 @@ type Catalog struct {
 	matched []matched  // with [match]
 	menu    []*Profile // without
 	loaders Loaders
+	look    Menu
 }
 
 // matched is a profile with [match], and that match in words: writing them took a
@@ -73,8 +25,8 @@ type matched struct {
 
 // NewCatalog makes a catalog of the profiles that are started. Their order does
 // not matter.
-func NewCatalog(started []*Profile, loaders Loaders) *Catalog {
-	c := &Catalog{loaders: maps.Clone(loaders)}
+func NewCatalog(started []*Profile, loaders Loaders, look Menu) *Catalog {
+	c := &Catalog{loaders: maps.Clone(loaders), look: look}
 	for _, p := range slices.SortedFunc(slices.Values(started), func(a, b *Profile) int { return strings.Compare(a.Name, b.Name) }) {
 		if p.Match == nil {
 			c.menu = append(c.menu, p)
@@ -103,126 +55,6 @@ func (c *Catalog) Select(m Machine) Decision {
 	return Decision{Reason: ReasonNoProfile, Why: fmt.Sprintf("none of %d started profiles is for this machine", len(c.matched)+len(c.menu))}
 }
 
-// boot is the decision for a machine that gets profile p.
-func (c *Catalog) boot(p matched, m Machine) Decision {
-	d := Decision{Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Why: p.why}
-	switch {
-	case d.Boot.Instead != InsteadNothing:
-		return d.local(m)
-	case d.Boot.BootFile != "":
-		d.File = d.Boot.BootFile
-	case d.Boot.Kernel == "":
-		d.File = rpiFirstFile // nothing else is bootable so
-	default:
-		d.File = c.scriptOrLoader(m)
-	}
-	if d.File == "" {
-		d.Reason = ReasonNoLoader
-		d.Why = fmt.Sprintf("profile %s starts a kernel, and there is no iPXE for %s to do it", p.Name, m.Arch)
-	}
-	return d
-}
-
-// rpiFirstFile stands for all that a Raspberry Pi asks for: it goes by names of
-// its own, whatever it is handed.
-const rpiFirstFile = "bootcode.bin"
-
-// local is d for a machine that does not boot from the network. PXE firmware is
-// told so by a menu with nothing but the disk in it, iPXE by a script; to any
-// other firmware silence says the same.
-func (d Decision) local(m Machine) Decision {
-	fw := m.Arch.Firmware()
-	switch {
-	case d.Boot.Instead == InsteadSilence:
-		d.Reason = ReasonLocalBoot
-		d.Why = fmt.Sprintf("profile %s says that it gets no answer", d.Profile)
-	case m.IPXE:
-		d.File = ScriptName
-	case fw != FirmwareBIOS && fw != FirmwareUEFI:
-		d.Reason = ReasonLocalBoot
-		d.Why = fmt.Sprintf("profile %s has it boot from disk, and silence is all that tells %s so", d.Profile, m.Arch)
-	}
-	return d
-}
-
-// showMenu is the decision for a machine that gets the menu.
-func (c *Catalog) showMenu(items []*Profile, m Machine) Decision {
-	d := Decision{Menu: items, File: c.scriptOrLoader(m), Why: "no profile is for this machine alone, so it gets the menu"}
-	if d.File == "" {
-		d.Reason = ReasonNoMenuLoader
-		d.Why = fmt.Sprintf("the menu is drawn by iPXE, and there is none for %s", m.Arch)
-	}
-	for _, p := range items {
-		d.Boot.Offer = cmp.Or(d.Boot.Offer, p.BootFor(m).Offer)
-	}
-	return d
-}
-
-// scriptOrLoader is the generated script for a client that runs iPXE already,
-// else the iPXE to hand to its firmware, else empty.
-func (c *Catalog) scriptOrLoader(m Machine) string {
-	if m.IPXE {
-		return ScriptName
-	}
-	return c.loaders[m.Arch]
-}
-
-// menuFor is the menu's entries that m could boot.
-func (c *Catalog) menuFor(m Machine) []*Profile {
-	m.IPXE = true // whatever the firmware picks from it, iPXE may have to load
-	var items []*Profile
-	for _, p := range c.menu {
-		if b := p.BootFor(m); b.BootFile != "" || b.Kernel != "" {
-			items = append(items, p)
-		}
-	}
-	return items
-}
-
-// Choose is the decision for a machine that picked the entry of that name from
-// the menu of d. ok is false if there is no such entry.
-func (d Decision) Choose(profile string, m Machine) (chosen Decision, ok bool) {
-	m.IPXE = true
-	for _, p := range d.Menu {
-		if p.Name == profile {
-			return Decision{File: ScriptName, Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Menu: d.Menu, Why: "chosen in the menu"}, true
-		}
-	}
-	return Decision{}, false
-}
-
-// Entries are what the firmware of m can be offered in a menu that it draws
-// itself, in the order of the menu: the profiles of d's menu, or the one profile
-// that d is about. An entry that needs a loader which is not there is left out.
-// None leads back to the menu.
-func (d Decision) Entries(m Machine) []Decision {
-	switch {
-	case d.Profile != "" && d.File != "":
-		return []Decision{d}
-	case d.Profile != "":
-		return nil
-	}
-	var entries []Decision
-	for _, p := range d.Menu {
-		e, _ := d.Choose(p.Name, m)
-		e.Menu = nil
-		if !m.IPXE {
-			e.Boot = p.BootFor(m)
-			e.File = cmp.Or(e.Boot.BootFile, d.File)
-		}
-		entries = append(entries, e)
-	}
-	return slices.DeleteFunc(entries, func(e Decision) bool { return e.File == "" })
-}
-
-// MenuEntry is the profile that name asks for, if it is the name of a menu
-// entry's script.
-func MenuEntry(name string) (profile string, ok bool) {
-	name, ok1 := strings.CutPrefix(name, menuPrefix)
-	profile, ok2 := strings.CutSuffix(name, menuSuffix)
-	return profile, ok1 && ok2
-}
-
 // OptsIn tells whether a started profile names the vendor class of a client
 // that is neither PXEClient nor HTTPClient, and so asks to answer it.
 func (c *Catalog) OptsIn(vendorClass string) bool {
@@ -246,34 +78,4 @@ func (c *Catalog) Summary() string {
 		return "no profile is started: nobody is answered"
 	}
 	return strings.Join(parts, "; ")
-}
-
-// String is the match in words: "mac 52:54:00:*, arch x86-bios or x64-uefi".
-func (mt *Match) String() string {
-	if mt.All {
-		return "every PXE client"
-	}
-	var parts []string
-	say := func(key string, values []string) {
-		if len(values) > 0 {
-			parts = append(parts, key+" "+strings.Join(values, " or "))
-		}
-	}
-	say("id", texts(mt.ID))
-	say("mac", texts(mt.MAC))
-	say("subnet", texts(mt.Subnet))
-	say("interface", texts(mt.Interface))
-	say("user class", texts(mt.UserClass))
-	say("vendor class", texts(mt.VendorClass))
-	say("arch", texts(mt.Arch))
-	return strings.Join(parts, ", ")
-}
-
-// texts is the String of each value.
-func texts[T fmt.Stringer](values []T) []string {
-	out := make([]string, len(values))
-	for i, v := range values {
-		out[i] = v.String()
-	}
-	return out
 }

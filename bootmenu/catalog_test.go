@@ -9,8 +9,8 @@ import (
 )
 
 var testLoaders = Loaders{
-	ArchX86BIOS: "loaders/x86-bios/ipxe/undionly.kpxe",
-	ArchX64UEFI: "loaders/x64-uefi/ipxe/snponly.efi",
+	{Arch: ArchX86BIOS, Kind: LoaderIPXE}: "loaders/x86-bios/ipxe/undionly.kpxe",
+	{Arch: ArchX64UEFI, Kind: LoaderIPXE}: "loaders/x64-uefi/ipxe/snponly.efi",
 }
 
 // text points at a string, as overlays want it.
@@ -61,7 +61,7 @@ func TestSelectDecidesWhatAMachineGets(t *testing.T) {
 		"no profile, no answer":                          {nil, bios, "", "", ReasonNoProfile},
 		"a profile for others, no answer":                {[]*Profile{kernel}, Machine{MAC: mac(t, "02:00:00:00:00:01")}, "", "", ReasonNoProfile},
 	} {
-		d := NewCatalog(c.profiles, testLoaders).Select(c.machine)
+		d := NewCatalog(c.profiles, testLoaders, Menu{}).Select(c.machine)
 		if d.File != c.file || d.Profile != c.profile || d.Reason != c.reason {
 			t.Errorf("%s: got file %q, profile %q, reason %q, want %q, %q, %q", name, d.File, d.Profile, d.Reason, c.file, c.profile, c.reason)
 		}
@@ -97,7 +97,7 @@ func TestSelectTakesTheNarrowestMatchWhateverTheOrder(t *testing.T) {
 	for i := range order {
 		rest := append([]*Profile(nil), order[i:]...)
 		rng.Shuffle(len(rest), func(a, b int) { rest[a], rest[b] = rest[b], rest[a] })
-		if d := NewCatalog(rest, nil).Select(m); d.Profile != order[i].Name {
+		if d := NewCatalog(rest, nil, Menu{}).Select(m); d.Profile != order[i].Name {
 			t.Errorf("of %d profiles %q won, want %q", len(rest), d.Profile, order[i].Name)
 		}
 	}
@@ -139,7 +139,7 @@ func TestOverlayReplacesSingleKeys(t *testing.T) {
 func TestChooseTakesAnEntryOfTheMenu(t *testing.T) {
 	t.Parallel()
 	menu := []*Profile{{Name: "a", Boot: Boot{Kernel: "ka"}}, {Name: "b", Boot: Boot{Kernel: "kb"}}}
-	d := NewCatalog(menu, testLoaders).Select(Machine{Arch: ArchX64UEFI, IPXE: true})
+	d := NewCatalog(menu, testLoaders, Menu{}).Select(Machine{Arch: ArchX64UEFI, IPXE: true})
 	chosen, ok := d.Choose("b", Machine{Arch: ArchX64UEFI})
 	if !ok || chosen.Profile != "b" || chosen.Boot.Kernel != "kb" {
 		t.Errorf("chose %+v, %v", chosen, ok)
@@ -160,7 +160,7 @@ func TestEntriesAreWhatTheFirmwareCanBeOffered(t *testing.T) {
 		{Name: "kernel", Boot: Boot{Kernel: "linux"}},
 	}
 	own := &Profile{Name: "own", Match: &Match{All: true}, Boot: Boot{Kernel: "linux"}}
-	loader := testLoaders[ArchX64UEFI]
+	loader := testLoaders[LoaderFor{ArchX64UEFI, LoaderIPXE}]
 	for name, c := range map[string]struct {
 		profiles []*Profile
 		machine  Machine
@@ -174,7 +174,7 @@ func TestEntriesAreWhatTheFirmwareCanBeOffered(t *testing.T) {
 		"no profile at all":                         {nil, Machine{Arch: ArchX64UEFI}, nil},
 	} {
 		var got []string
-		for _, e := range NewCatalog(c.profiles, testLoaders).Select(c.machine).Entries(c.machine) {
+		for _, e := range NewCatalog(c.profiles, testLoaders, Menu{}).Select(c.machine).Entries(c.machine) {
 			got = append(got, e.Profile+" "+e.File)
 			if e.Silent() || len(e.Menu) > 0 {
 				t.Errorf("%s: entry %+v", name, e)
@@ -188,7 +188,7 @@ func TestEntriesAreWhatTheFirmwareCanBeOffered(t *testing.T) {
 
 func TestOnlyALoaderThatWasChosenIsOne(t *testing.T) {
 	t.Parallel()
-	for file, want := range map[string]bool{"MLO": false, ScriptName: false, rpiFirstFile: false, "": false, testLoaders[ArchX64UEFI]: true} {
+	for file, want := range map[string]bool{"MLO": false, ScriptName: false, rpiFirstFile: false, "": false, testLoaders[LoaderFor{ArchX64UEFI, LoaderIPXE}]: true} {
 		if got := (Decision{File: file, Boot: Boot{BootFile: "MLO"}}).ChoseLoader(); got != want {
 			t.Errorf("%q: %v, want %v", file, got, want)
 		}
@@ -201,7 +201,7 @@ func TestTheMenuHasTheStyleOfItsFirstProfileWithOne(t *testing.T) {
 		{Name: "a", Boot: Boot{Kernel: "k"}},
 		{Name: "b", Boot: Boot{Kernel: "k"}, Arch: map[Arch]Overlay{ArchX64UEFI: {Offer: StyleMenu}}},
 		{Name: "c", Boot: Boot{Kernel: "k", Offer: StyleSkip}},
-	}, testLoaders)
+	}, testLoaders, Menu{})
 	for arch, want := range map[Arch]Style{ArchX64UEFI: StyleMenu, ArchX86BIOS: StyleSkip} {
 		if got := d.Select(Machine{Arch: arch}).Boot.Offer; got != want {
 			t.Errorf("%s: %q, want %q", arch, got, want)
@@ -211,7 +211,7 @@ func TestTheMenuHasTheStyleOfItsFirstProfileWithOne(t *testing.T) {
 
 func TestOptsInIsByVendorClassOfStartedProfiles(t *testing.T) {
 	t.Parallel()
-	c := NewCatalog([]*Profile{{Name: "u", Match: &Match{VendorClass: pattern(t, "U-Boot*")}}}, nil)
+	c := NewCatalog([]*Profile{{Name: "u", Match: &Match{VendorClass: pattern(t, "U-Boot*")}}}, nil, Menu{})
 	if !c.OptsIn("U-Boot.armv8") || c.OptsIn("MSFT 5.0") || c.OptsIn("") {
 		t.Error("only U-Boot is opted in")
 	}
@@ -225,7 +225,7 @@ func TestSummarySaysWhoGetsWhat(t *testing.T) {
 		"mac 52:54:00:*, arch x86-bios or x64-uefi gets debian; nobody else is answered":                 {debian},
 		"mac 52:54:00:*, arch x86-bios or x64-uefi gets debian; every other PXE client gets a menu of 1": {debian, {Name: "m"}},
 	} {
-		if got := NewCatalog(profiles, nil).Summary(); got != want {
+		if got := NewCatalog(profiles, nil, Menu{}).Summary(); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
@@ -238,7 +238,7 @@ func BenchmarkSelectOf1000Profiles(b *testing.B) {
 		p, _ := ParseMACPattern(m.String())
 		profiles = append(profiles, &Profile{Name: m.String(), Match: &Match{MAC: []Pattern{p}}, Boot: Boot{BootFile: "x"}})
 	}
-	c := NewCatalog(profiles, nil)
+	c := NewCatalog(profiles, nil, Menu{})
 	m := Machine{MAC: MACFromBytes([]byte{2, 0, 0, 0, 3, 200}), Arch: ArchX64UEFI}
 	for b.Loop() {
 		c.Select(m)

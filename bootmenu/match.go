@@ -176,3 +176,33 @@ type candidate struct {
 	profile matched
 	spec    specificity
 }
+
+// String is the match in words: "mac 52:54:00:*, arch x86-bios or x64-uefi".
+func (mt *Match) String() string {
+	if mt.All {
+		return "every PXE client"
+	}
+	var parts []string
+	say := func(key string, values []string) {
+		if len(values) > 0 {
+			parts = append(parts, key+" "+strings.Join(values, " or "))
+		}
+	}
+	say("id", texts(mt.ID))
+	say("mac", texts(mt.MAC))
+	say("subnet", texts(mt.Subnet))
+	say("interface", texts(mt.Interface))
+	say("user class", texts(mt.UserClass))
+	say("vendor class", texts(mt.VendorClass))
+	say("arch", texts(mt.Arch))
+	return strings.Join(parts, ", ")
+}
+
+// texts is the String of each value.
+func texts[T fmt.Stringer](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = v.String()
+	}
+	return out
+}

@@ -17,6 +17,31 @@ type Profile struct {
 	Boot      Boot             // the top-level keys, and [tftp]
 	Arch      map[Arch]Overlay // [arch.X]
 	IPXE      Overlay          // [ipxe]
+
+	Group   string // heading that the menu lists it under; empty: none
+	Order   int    // place in the menu and in its group, the lower the earlier; then by title
+	Default bool   // what the menu boots after its timeout, instead of the disk
+
+	Once     bool     // given only through a once-assignment: neither matched nor in the menu
+	Consumed Consumed // what consumes a once-assignment to it
+
+	Vars  map[string]string // [vars], for templates
+	Texts []Text            // [[file]]
+}
+
+// Consumed is the event that consumes a once-assignment.
+type Consumed string
+
+// The events that may consume a once-assignment.
+const (
+	ConsumedDelivered Consumed = ""         // the kernel or the boot file was fully delivered
+	ConsumedCallback  Consumed = "callback" // the machine, or somebody for it, says that it is done
+)
+
+// A Text is a file that a profile has written for each of its machines.
+type Text struct {
+	Name     string // in the boot tree
+	Template string // Go's text/template syntax
 }
 
 // Instead is what a machine gets in place of something to load.
@@ -29,13 +54,15 @@ const (
 	InsteadSilence Instead = "silence" // no answer
 )
 
-// Boot is what one machine is to load. At most one of BootFile, Kernel and
-// Instead is set. Files are names in the boot tree, with slashes, never host
+// Boot is what one machine is to load. At most one of BootFile, Kernel, Windows
+// and Instead is set. Files are names in the boot tree, with slashes, never host
 // paths.
 type Boot struct {
 	Root     string     // directory under images whose files hide others of the same name
 	BootFile string     // handed to the firmware as it is
 	Kernel   string     // started through a loader
+	Windows  string     // directory with Windows PE and wimboot, started through iPXE
+	Loader   Loader     // that starts the kernel; empty: iPXE
 	Initrd   []string   // loaded with the kernel, in this order
 	Cmdline  string     // the kernel's command line
 	Instead  Instead    // of loading anything
@@ -57,6 +84,8 @@ type Overlay struct {
 	Root     *string
 	BootFile *string
 	Kernel   *string
+	Windows  *string
+	Loader   Loader
 	Initrd   []string // empty but not nil: no initrd
 	Cmdline  *string
 	Instead  Instead

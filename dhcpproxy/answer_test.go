@@ -168,7 +168,7 @@ func (d decision) check(t *testing.T) {
 func TestAnswerToEveryArch(t *testing.T) {
 	t.Parallel()
 	r := testResponder(t)
-	r.Selector = bootmenu.NewCatalog([]*bootmenu.Profile{{Name: "all", Match: &bootmenu.Match{All: true}, Boot: bootmenu.Boot{BootFile: "file"}}}, nil)
+	r.Selector = bootmenu.NewCatalog([]*bootmenu.Profile{{Name: "all", Match: &bootmenu.Match{All: true}, Boot: bootmenu.Boot{BootFile: "file"}}}, nil, bootmenu.Menu{})
 	uefi := []byte{2, 6, 7, 8, 9, 10, 11, 25, 27, 29, 33, 34, 35, 36, 37, 39}
 	for arch := range byte(42) {
 		want := bootmenu.StyleSkip

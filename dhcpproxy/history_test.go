@@ -183,7 +183,7 @@ func TestAnItemOfTheMenuIsServedToTheEnd(t *testing.T) {
 	entry := func(name string, offer bootmenu.Style) *bootmenu.Profile {
 		return &bootmenu.Profile{Name: name, Title: name, Boot: bootmenu.Boot{Kernel: name, Offer: offer}}
 	}
-	p.r.Selector = bootmenu.NewCatalog([]*bootmenu.Profile{entry("a", ""), entry("b", bootmenu.StyleMenu)}, bootmenu.Loaders{bootmenu.ArchX64UEFI: snponly})
+	p.r.Selector = bootmenu.NewCatalog([]*bootmenu.Profile{entry("a", ""), entry("b", bootmenu.StyleMenu)}, bootmenu.Loaders{{Arch: bootmenu.ArchX64UEFI, Kind: bootmenu.LoaderIPXE}: snponly}, bootmenu.Menu{})
 	pick := request{messageType: reqst, ciaddr: [4]byte{198, 18, 0, 50}, options: join(pxe, archX64, opt(43, 71, 4, 0x80, 1, 0, 0, 255))}
 	if v := p.ask(on4011("198.18.0.50:4011"), pick); v.Reason != ReasonBootItem {
 		t.Errorf("a pick before the menu: reason %q", v.Reason)
@@ -193,7 +193,7 @@ func TestAnItemOfTheMenuIsServedToTheEnd(t *testing.T) {
 	}
 	p.now = p.now.Add(menuAge) // somebody sits before it and thinks
 	// What is offered from now on is not what this machine saw.
-	p.r.Selector = bootmenu.NewCatalog([]*bootmenu.Profile{entry("0", ""), entry("a", ""), entry("b", bootmenu.StyleMenu)}, bootmenu.Loaders{bootmenu.ArchX64UEFI: snponly})
+	p.r.Selector = bootmenu.NewCatalog([]*bootmenu.Profile{entry("0", ""), entry("a", ""), entry("b", bootmenu.StyleMenu)}, bootmenu.Loaders{{Arch: bootmenu.ArchX64UEFI, Kind: bootmenu.LoaderIPXE}: snponly}, bootmenu.Menu{})
 	v := p.ask(on4011("198.18.0.50:4011"), pick)
 	if v.Reply == nil || v.Reply.File != snponly || v.Decision.Profile != "b" {
 		t.Fatalf("pick: %+v, %+v", v.Reply, v.Decision)
@@ -219,7 +219,7 @@ func TestTheFirmwaresMenuNeedsNoLoader(t *testing.T) {
 	p.r.Selector = bootmenu.NewCatalog([]*bootmenu.Profile{
 		{Name: "kernel", Title: "kernel", Boot: bootmenu.Boot{Kernel: "linux"}},
 		{Name: "file", Title: "file", Boot: bootmenu.Boot{BootFile: "x.efi", Offer: bootmenu.StyleMenu}},
-	}, nil)
+	}, nil, bootmenu.Menu{})
 	v := p.ask(on67(), uefiDiscover)
 	if v.Reply == nil {
 		t.Fatal(v.Why)

@@ -156,9 +156,9 @@ func catalog(t testing.TB) Selector {
 		{Name: "arm", Title: "Arm", Match: &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchARM64UEFI}}, Boot: bootmenu.Boot{BootFile: "BOOTAA64.EFI"}},
 		{Name: "pi", Title: "Pi", Match: &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchRPi}}, Boot: bootmenu.Boot{Root: "boards/pi"}},
 	}, bootmenu.Loaders{
-		bootmenu.ArchX86BIOS: undionly,
-		bootmenu.ArchX64UEFI: snponly,
-	})
+		{Arch: bootmenu.ArchX86BIOS, Kind: bootmenu.LoaderIPXE}: undionly,
+		{Arch: bootmenu.ArchX64UEFI, Kind: bootmenu.LoaderIPXE}: snponly,
+	}, bootmenu.Menu{})
 }
 
 func testResponder(t testing.TB) *Responder {

@@ -348,7 +348,7 @@ func quietServer(t testing.TB) *Server {
 // Profiles that opt a vendor class in compare patterns, which may take memory.
 func TestOrdinaryChatterTakesNoMemory(t *testing.T) {
 	s := quietServer(t)
-	s.opts.Responder.Selector = bootmenu.NewCatalog(nil, nil)
+	s.opts.Responder.Selector = bootmenu.NewCatalog(nil, nil, bootmenu.Menu{})
 	c := &boundConn{packetConn: newMemoryConn(), role: PortDHCP}
 	for name, r := range map[string]request{
 		"a DISCOVER":                    {messageType: discover},

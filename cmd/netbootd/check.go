@@ -140,7 +140,7 @@ func hostFaults(s config.Service, profiles []bootmenu.Profile) []fault {
 	}
 	defer func() { _ = store.Close() }()
 	tree := boottree.New(boottree.Options{Images: store, Links: &boottree.Links{}})
-	tree.SetPlan(bootmenu.NewCatalog(nil, nil), loaders.Scan(loaderDirs(s)))
+	tree.SetPlan(bootmenu.NewCatalog(nil, nil, bootmenu.Menu{}), loaders.Scan(loaderDirs(s)))
 	var faults []fault
 	for i := range profiles {
 		for _, f := range tree.Verify(&profiles[i]) {

@@ -55,7 +55,7 @@ type plan struct {
 // New makes a tree with no profile and no loader.
 func New(o Options) *Tree {
 	t := &Tree{opts: o}
-	t.SetPlan(bootmenu.NewCatalog(nil, nil), &loaders.Set{})
+	t.SetPlan(bootmenu.NewCatalog(nil, nil, bootmenu.Menu{}), &loaders.Set{})
 	return t
 }
 

@@ -102,7 +102,7 @@ func newHouse(t *testing.T) *house {
 		Opened:    func(mac bootmenu.MAC, name string) { h.opened = append(h.opened, mac.String()+" "+name) },
 	})
 	set := loaders.Scan([]string{filepath.Join(dir, "ipxe")})
-	h.SetPlan(bootmenu.NewCatalog([]*bootmenu.Profile{h.profiles["debian"], h.profiles["board"]}, set.Preferred()), set)
+	h.SetPlan(bootmenu.NewCatalog([]*bootmenu.Profile{h.profiles["debian"], h.profiles["board"]}, set.Preferred(), bootmenu.Menu{}), set)
 	return h
 }
 
@@ -211,7 +211,7 @@ func TestAReloadDoesNotChangeABootThatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.boots(bootmenu.Machine{MAC: pcMAC, Arch: bootmenu.ArchX86BIOS, IPXE: true}, pcAddr)
-	h.SetPlan(bootmenu.NewCatalog(nil, nil), &loaders.Set{})
+	h.SetPlan(bootmenu.NewCatalog(nil, nil, bootmenu.Menu{}), &loaders.Set{})
 	if got, _, err := h.read(pcAddr, bootmenu.ScriptName); err != nil || !strings.Contains(got, "/debian12/linux") {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -226,7 +226,7 @@ func TestMenuEntriesSetTheProfile(t *testing.T) {
 	h.SetPlan(bootmenu.NewCatalog([]*bootmenu.Profile{
 		{Name: "rescue", Title: "Rescue", Boot: bootmenu.Boot{Kernel: "rescue/linux", Root: "boards/bbb"}},
 		{Name: "other", Title: "Other", Boot: bootmenu.Boot{BootFile: "other.efi"}},
-	}, h.Loaders().Preferred()), h.Loaders())
+	}, h.Loaders().Preferred(), bootmenu.Menu{}), h.Loaders())
 	h.boots(bootmenu.Machine{MAC: pcMAC, Arch: bootmenu.ArchX64UEFI, IPXE: true}, pcAddr)
 	menu, _, err := h.read(pcAddr, bootmenu.ScriptName)
 	if err != nil || !strings.Contains(menu, "item profile-rescue Rescue") {

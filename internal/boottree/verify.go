@@ -85,7 +85,7 @@ func (t *Tree) verifyBoot(p *bootmenu.Profile, m bootmenu.Machine) []Finding {
 		}
 		_ = f.Close() // it was only read
 	}
-	if boot.Kernel != "" && m.Arch != bootmenu.ArchUnknown && t.Loaders().Preferred()[m.Arch] == "" && !m.IPXE {
+	if boot.Kernel != "" && m.Arch != bootmenu.ArchUnknown && t.Loaders().Preferred()[bootmenu.LoaderFor{Arch: m.Arch, Kind: bootmenu.LoaderIPXE}] == "" && !m.IPXE {
 		found = append(found, Finding{
 			Fault: FaultNoLoader, Arch: m.Arch,
 			Text: fmt.Sprintf("no boot loader for %s: its machines get no answer unless they run iPXE already", m.Arch),
@@ -155,6 +155,6 @@ func (t *Tree) Bootable(p *bootmenu.Profile) bool {
 		case a == bootmenu.ArchUnknown:
 			return len(preferred) > 0
 		}
-		return preferred[a] != ""
+		return preferred[bootmenu.LoaderFor{Arch: a, Kind: bootmenu.LoaderIPXE}] != ""
 	})
 }

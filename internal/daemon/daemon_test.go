@@ -432,7 +432,7 @@ func TestTheProfileLimitsWhatItsMachineFetches(t *testing.T) {
 	p := board("a")
 	p.Boot.TFTP = bootmenu.TFTPLimits{MaxBlksize: 300, MaxWindowsize: 2, RefuseOptions: []string{"timeout"}}
 	m := bootmenu.Machine{MAC: bootmenu.MACFromBytes([]byte{2, 0, 0, 0, 0, 1}), Addr: addr}
-	links.Decided(m, bootmenu.NewCatalog([]*bootmenu.Profile{p}, nil).Select(m))
+	links.Decided(m, bootmenu.NewCatalog([]*bootmenu.Profile{p}, nil, bootmenu.Menu{}).Select(m))
 	server, err := tftp.Listen(tftp.Options{Listen: "127.0.0.1:0", Opener: opener{boottree.New(boottree.Options{Images: store, Links: links})}})
 	if err != nil {
 		t.Fatal(err)

@@ -75,7 +75,7 @@ func (d *Daemon) scanLoaders(s Settings) *loaders.Set {
 	preferred := set.Preferred()
 	if !maps.Equal(preferred, before.Preferred()) {
 		for _, l := range set.All() {
-			if preferred[l.Arch] == l.TreeName() {
+			if preferred[bootmenu.LoaderFor{Arch: l.Arch, Kind: bootmenu.LoaderIPXE}] == l.TreeName() {
 				d.opts.Logger.Info("boot loader found", "arch", l.Arch.String(), "path", l.Path, "file", l.TreeName())
 			}
 		}
@@ -170,7 +170,7 @@ func (d *Daemon) publish(set *loaders.Set) {
 		}
 	}
 	d.mu.Unlock()
-	d.tree.SetPlan(bootmenu.NewCatalog(started, set.Preferred()), set)
+	d.tree.SetPlan(bootmenu.NewCatalog(started, set.Preferred(), bootmenu.Menu{}), set)
 	d.metrics.Profiles(states)
 }
 

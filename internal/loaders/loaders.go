@@ -148,7 +148,7 @@ func (s *Set) All() []Loader { return slices.Clone(s.loaders) }
 func (s *Set) Preferred() bootmenu.Loaders {
 	names := make(bootmenu.Loaders)
 	for _, l := range slices.Backward(s.loaders) {
-		names[l.Arch] = l.TreeName()
+		names[bootmenu.LoaderFor{Arch: l.Arch, Kind: bootmenu.LoaderIPXE}] = l.TreeName()
 	}
 	return names
 }

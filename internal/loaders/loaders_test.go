@@ -91,9 +91,9 @@ func TestScanKnowsLoadersByTheirContent(t *testing.T) {
 		t.Errorf("skipped %v, want ipxe-bad.efi with its reason", s.Skipped)
 	}
 	wantPreferred := bootmenu.Loaders{
-		bootmenu.ArchX86BIOS:   "loaders/x86-bios/ipxe/undionly.kpxe",
-		bootmenu.ArchX64UEFI:   "loaders/x64-uefi/ipxe/snponly.efi",
-		bootmenu.ArchARM64UEFI: "loaders/arm64-uefi/ipxe/ipxe-arm64.efi",
+		{Arch: bootmenu.ArchX86BIOS, Kind: bootmenu.LoaderIPXE}:   "loaders/x86-bios/ipxe/undionly.kpxe",
+		{Arch: bootmenu.ArchX64UEFI, Kind: bootmenu.LoaderIPXE}:   "loaders/x64-uefi/ipxe/snponly.efi",
+		{Arch: bootmenu.ArchARM64UEFI, Kind: bootmenu.LoaderIPXE}: "loaders/arm64-uefi/ipxe/ipxe-arm64.efi",
 	}
 	if diff := cmp.Diff(wantPreferred, s.Preferred()); diff != "" {
 		t.Error("preferred (-want +got):\n", diff)
