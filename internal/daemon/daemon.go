@@ -40,7 +40,8 @@ type Daemon struct {
 	started  StartedStore
 	failures chan error // a listener that broke down by itself
 
-	ops sync.Mutex // one start, stop or reload at a time
+	ops  sync.Mutex    // one start, stop or reload at a time; guards what follows
+	menu bootmenu.Menu // as it was last read
 
 	mu       sync.Mutex // guards what follows
 	profiles map[string]*profile
@@ -83,6 +84,7 @@ func newDaemon(o Options) (*Daemon, error) {
 	}
 	d := &Daemon{
 		opts:     o,
+		menu:     o.Settings.Menu,
 		images:   store,
 		links:    &boottree.Links{},
 		history:  &dhcpproxy.History{Styles: styles},

@@ -50,7 +50,7 @@ func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation,
 	}
 	preferred := loaders.Scan(s.LoaderDirs).Preferred()
 	history := &dhcpproxy.History{Styles: styles}
-	x := explainer{s, newResponder(bootmenu.NewCatalog(up, preferred, bootmenu.Menu{}), s.DHCP), history.Past, bootmenu.NewCatalog(stopped, preferred, bootmenu.Menu{})}
+	x := explainer{s, newResponder(bootmenu.NewCatalog(up, preferred, s.Menu), s.DHCP), history.Past, bootmenu.NewCatalog(stopped, preferred, bootmenu.Menu{})}
 	e, err := x.explain(q)
 	for _, name := range slices.Sorted(maps.Keys(p.Broken)) {
 		e.Notes = append(e.Notes, fmt.Sprintf("profile %s is broken and left out: %s", name, strings.Join(p.Broken[name], "; ")))
