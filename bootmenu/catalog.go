@@ -12,6 +12,7 @@ import (
 type Catalog struct {
 	matched []matched  // with [match]
 	menu    []*Profile // without
+	index   *index
 	loaders Loaders
 	look    Menu
 }
@@ -37,25 +38,48 @@ func NewCatalog(started []*Profile, loaders Loaders, look Menu) *Catalog {
 		}
 	}
 	slices.SortFunc(c.menu, menuOrder)
+	c.index = newIndex(c.matched)
 	return c
 }
 
 // Select decides what m gets: the profile that matches it most narrowly, else
 // the menu of all profiles without [match], else silence.
 func (c *Catalog) Select(m Machine) Decision {
-	var found []candidate
-	for _, p := range c.matched {
-		if spec, ok := p.Match.match(m); ok && p.BootFor(m).Bootable(m.Arch) {
-			found = append(found, candidate{p, spec})
-		}
-	}
-	if len(found) > 0 {
-		return c.boot(slices.MinFunc(found, narrower).profile, m)
+	if p, ok := c.index.find(m); ok {
+		return c.boot(p, m)
 	}
 	if items := c.menuFor(m); len(items) > 0 {
 		return c.showMenu(items, m)
 	}
 	return Decision{Reason: ReasonNoProfile, Why: fmt.Sprintf("none of %d started profiles is for this machine", len(c.matched)+len(c.menu))}
+}
+
+// A Candidate is a profile that matches a machine.
+type Candidate struct {
+	Profile  string
+	Priority int
+	By       string // what matched, in words: "mac 52:54:00:*, arch x64-uefi"
+	Bootable bool   // it has something for the machine; the others are passed over
+}
+
+// Candidates are all profiles that match m, in the order in which [Catalog.Select]
+// prefers them: it takes the first that is bootable. It is not made for the speed
+// of packets.
+func (c *Catalog) Candidates(m Machine) []Candidate {
+	t := tellOf(m)
+	var found []candidate
+	for _, p := range c.matched {
+		if spec, ok := p.Match.match(t); ok {
+			found = append(found, candidate{p, spec})
+		}
+	}
+	slices.SortFunc(found, narrower)
+	var list []Candidate
+	for _, f := range found {
+		p := f.profile
+		list = append(list, Candidate{p.Name, p.Priority, p.Match.matchedBy(t), p.BootFor(m).Bootable(m.Arch)})
+	}
+	return list
 }
 
 // OptsIn tells whether a started profile names the vendor class of a client

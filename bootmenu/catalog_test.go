@@ -230,17 +230,3 @@ func TestSummarySaysWhoGetsWhat(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkSelectOf1000Profiles(b *testing.B) {
-	var profiles []*Profile
-	for i := range 1000 {
-		m := MACFromBytes([]byte{2, 0, 0, 0, byte(i >> 8), byte(i)})
-		p, _ := ParseMACPattern(m.String())
-		profiles = append(profiles, &Profile{Name: m.String(), Match: &Match{MAC: []Pattern{p}}, Boot: Boot{BootFile: "x"}})
-	}
-	c := NewCatalog(profiles, nil, Menu{})
-	m := Machine{MAC: MACFromBytes([]byte{2, 0, 0, 0, 3, 200}), Arch: ArchX64UEFI}
-	for b.Loop() {
-		c.Select(m)
-	}
-}

@@ -85,6 +85,9 @@ func IDFromWire(b [16]byte) ID {
 	return id
 }
 
+// idTextLen is the length of an identifier as it is written.
+const idTextLen = len("00000000-0000-0000-0000-000000000000")
+
 // IsZero tells whether the identifier is unknown.
 func (id ID) IsZero() bool { return id == ID{} }
 
@@ -93,7 +96,11 @@ func (id ID) String() string {
 	if id.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[0:4], id[4:6], id[6:8], id[8:10], id[10:16])
+	text := hex.AppendEncode(make([]byte, 0, idTextLen), id[:4])
+	for i := 4; i < 10; i += 2 {
+		text = hex.AppendEncode(append(text, '-'), id[i:i+2])
+	}
+	return string(hex.AppendEncode(append(text, '-'), id[10:]))
 }
 
 // A Machine is what is known of one client at one moment. A zero field is
@@ -101,6 +108,7 @@ func (id ID) String() string {
 type Machine struct {
 	MAC         MAC
 	ID          ID
+	Serial      string // serial number, as its maker writes it; few firmwares tell it
 	Arch        Arch
 	VendorClass string     // option 60, as sent
 	UserClass   []string   // option 77, each element

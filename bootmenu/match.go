@@ -16,11 +16,44 @@ type Match struct {
 	All         bool // every machine; the other fields are then empty
 	MAC         []Pattern
 	ID          []Pattern
+	Serial      []Pattern
 	Arch        []Arch
 	VendorClass []Pattern
 	UserClass   []Pattern
 	Interface   []Pattern
 	Subnet      []netip.Prefix
+}
+
+// A textField is a field of a match whose values are patterns.
+type textField int
+
+const (
+	fieldID textField = iota
+	fieldSerial
+	fieldMAC
+	fieldUserClass
+	fieldVendorClass
+	fieldInterface
+	textFields // how many there are
+)
+
+// patterns are those of one field.
+func (mt *Match) patterns(f textField) []Pattern {
+	switch f {
+	case fieldID:
+		return mt.ID
+	case fieldSerial:
+		return mt.Serial
+	case fieldMAC:
+		return mt.MAC
+	case fieldUserClass:
+		return mt.UserClass
+	case fieldVendorClass:
+		return mt.VendorClass
+	case fieldInterface:
+		return mt.Interface
+	}
+	panic(fmt.Sprintf("no field %d", f))
 }
 
 // A Pattern is text compared without regard to case, in which * stands for any
@@ -35,21 +68,25 @@ func ParsePattern(s string) (Pattern, error) {
 	return Pattern{strings.ToLower(s)}, nil
 }
 
-var macPattern = regexp.MustCompile(`^([0-9a-f]{2}:){0,5}([0-9a-f]{2}|\*)$`)
+var macPattern = regexp.MustCompile(`^(([0-9a-f]{2}|\*):){0,5}([0-9a-f]{2}|\*)$`)
 
-// ParseMACPattern reads a MAC address, or the beginning of one followed by
-// nothing or by *: "52:54:00", "52:54:00:*". Dashes are as good as colons.
+// ParseMACPattern reads a MAC address, the beginning of one, or pairs of digits
+// with * between them: "52:54:00" is the same as "52:54:00:*", and "*:34:56" are
+// the addresses that end so. Dashes are as good as colons.
 func ParseMACPattern(s string) (Pattern, error) {
 	p := strings.ToLower(strings.ReplaceAll(s, "-", ":"))
-	if !macPattern.MatchString(strings.TrimSuffix(p, ":")) {
-		return Pattern{}, fmt.Errorf("%q is not a MAC address or the beginning of one, such as 52:54:00:12:34:56 or 52:54:00:*", s)
-	}
 	p = strings.TrimSuffix(p, ":")
-	if len(p) < len("00:00:00:00:00:00") && !strings.HasSuffix(p, "*") {
+	if !macPattern.MatchString(p) {
+		return Pattern{}, fmt.Errorf("%q is not a MAC address or a part of one, such as 52:54:00:12:34:56, 52:54:00:* or *:34:56", s)
+	}
+	if len(p) < macTextLen && !strings.Contains(p, "*") {
 		p += ":*"
 	}
 	return Pattern{p}, nil
 }
+
+// macTextLen is the length of an Ethernet address as it is written.
+const macTextLen = len("00:00:00:00:00:00")
 
 // String is the pattern as it is compared: in lower case.
 func (p Pattern) String() string { return p.text }
@@ -57,12 +94,15 @@ func (p Pattern) String() string { return p.text }
 // Matches tells whether s is what the pattern says. An empty s never is: what a
 // machine did not tell matches nothing. The time it takes grows with the length of
 // the two, not with their product to the power of the stars.
-func (p Pattern) Matches(s string) bool {
+func (p Pattern) Matches(s string) bool { return p.matches(strings.ToLower(s)) }
+
+// matches is Matches for text in lower case.
+func (p Pattern) matches(s string) bool {
 	if s == "" {
 		return false
 	}
 	first, parts, stars := strings.Cut(p.text, "*")
-	s, ok := strings.CutPrefix(strings.ToLower(s), first)
+	s, ok := strings.CutPrefix(s, first)
 	if !ok || !stars {
 		return ok && s == ""
 	}
@@ -81,13 +121,69 @@ func (p Pattern) Matches(s string) bool {
 // literal is how many characters of the pattern are not stars.
 func (p Pattern) literal() int { return len(p.text) - strings.Count(p.text, "*") }
 
+// beginning is what every text begins with that the pattern matches: all of the
+// pattern if it has no stars.
+func (p Pattern) beginning() string {
+	text, _, _ := strings.Cut(p.text, "*")
+	return text
+}
+
 // specificity ranks how narrowly a machine was matched. Its elements are
-// compared in turn; the order is part of the profile format.
-type specificity [8]int
+// compared in turn; the order is part of the profile format. Each is higher the
+// narrower the match is, and 0 where there is none.
+type specificity [10]int
+
+const (
+	rankID          = iota // characters of the pattern that are no stars, as for all patterns
+	rankSerial             //
+	rankWholeMAC           // 1: a MAC address without a star
+	rankMAC                //
+	rankSubnet             // bits of the prefix, and one
+	rankInterface          //
+	rankUserClass          //
+	rankUserPlace          // place of that class among the machine's, counted downwards from 0: the first says most
+	rankVendorClass        //
+	rankArch               // 1: it is listed
+)
+
+// rankOf is the element for a field.
+var rankOf = [textFields]int{
+	fieldID: rankID, fieldSerial: rankSerial, fieldMAC: rankMAC,
+	fieldUserClass: rankUserClass, fieldVendorClass: rankVendorClass, fieldInterface: rankInterface,
+}
+
+// told is a machine as matches are compared with it: each text that it told, in
+// lower case. Most fields have one text or none.
+type told struct {
+	Machine
+	single [textFields]string // of all fields but the user classes
+	user   []string
+}
+
+func tellOf(m Machine) *told {
+	t := &told{Machine: m}
+	t.single[fieldID] = m.ID.String()
+	t.single[fieldSerial] = strings.ToLower(m.Serial)
+	t.single[fieldMAC] = m.MAC.String()
+	t.single[fieldVendorClass] = strings.ToLower(m.VendorClass)
+	t.single[fieldInterface] = strings.ToLower(m.Interface)
+	for _, c := range m.UserClass {
+		t.user = append(t.user, strings.ToLower(c))
+	}
+	return t
+}
+
+// texts are those of one field.
+func (t *told) texts(f textField) []string {
+	if f == fieldUserClass {
+		return t.user
+	}
+	return t.single[f : f+1]
+}
 
 // Matches tells whether m is one of the machines.
 func (mt *Match) Matches(m Machine) bool {
-	_, ok := mt.match(m)
+	_, ok := mt.match(tellOf(m))
 	return ok
 }
 
@@ -104,62 +200,82 @@ func (mt *Match) OptsIn() bool {
 	})
 }
 
-// match tells whether mt matches m, and how narrowly.
-func (mt *Match) match(m Machine) (specificity, bool) {
-	var s specificity
+// match tells whether mt matches a machine, and how narrowly.
+func (mt *Match) match(t *told) (s specificity, ok bool) {
 	if mt.All {
 		return s, true
 	}
-	mac, ok1 := bestText(mt.MAC, m.MAC)
-	id, ok2 := bestText(mt.ID, m.ID)
-	iface, ok3 := best(mt.Interface, m.Interface)
-	user, ok4 := best(mt.UserClass, m.UserClass...)
-	vendor, ok5 := best(mt.VendorClass, m.VendorClass)
-	subnet, ok6 := bestPrefix(mt.Subnet, m.Addr)
-	ok7 := len(mt.Arch) == 0 || slices.Contains(mt.Arch, m.Arch)
-	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7) {
-		return s, false
+	if len(mt.Arch) > 0 {
+		if !slices.Contains(mt.Arch, t.Arch) {
+			return s, false
+		}
+		s[rankArch] = 1
 	}
-	exactMAC := 0
-	if mac == len("00:00:00:00:00:00") {
-		exactMAC = 1
-	}
-	return specificity{id, exactMAC, mac, subnet, iface, user, vendor, min(len(mt.Arch), 1)}, true
-}
-
-// best is how narrow the narrowest pattern is that matches one of the values. No
-// pattern at all matches everything, with 0.
-func best(patterns []Pattern, values ...string) (n int, ok bool) {
-	if len(patterns) == 0 {
-		return 0, true
-	}
-	for _, p := range patterns {
-		if slices.ContainsFunc(values, p.Matches) {
-			n, ok = max(n, p.literal()), true
+	for f := range textFields {
+		patterns := mt.patterns(f)
+		if len(patterns) == 0 {
+			continue
+		}
+		p, place, ok := narrowest(patterns, t.texts(f))
+		if !ok {
+			return s, false
+		}
+		s[rankOf[f]] = p.literal()
+		if f == fieldUserClass {
+			s[rankUserPlace] = -place
 		}
 	}
-	return n, ok
+	if s[rankMAC] == macTextLen {
+		s[rankWholeMAC] = 1
+	}
+	if len(mt.Subnet) > 0 {
+		p, ok := longest(mt.Subnet, t.Addr)
+		if !ok {
+			return s, false
+		}
+		s[rankSubnet] = p.Bits() + 1
+	}
+	return s, true
 }
 
-// bestText is best of what a value's text is, which is not written in vain.
-func bestText[T fmt.Stringer](patterns []Pattern, value T) (n int, ok bool) {
-	if len(patterns) == 0 {
-		return 0, true
+// bound is how narrowly mt can match a machine at best.
+func (mt *Match) bound() (s specificity) {
+	for f := range textFields {
+		for _, p := range mt.patterns(f) {
+			s[rankOf[f]] = max(s[rankOf[f]], p.literal())
+		}
 	}
-	return best(patterns, value.String())
+	if s[rankMAC] == macTextLen {
+		s[rankWholeMAC] = 1
+	}
+	for _, p := range mt.Subnet {
+		s[rankSubnet] = max(s[rankSubnet], p.Bits()+1)
+	}
+	s[rankArch] = min(len(mt.Arch), 1)
+	return s
 }
 
-// bestPrefix is the length plus one of the longest prefix that holds addr.
-func bestPrefix(prefixes []netip.Prefix, addr netip.Addr) (n int, ok bool) {
-	if len(prefixes) == 0 {
-		return 0, true
+// narrowest is the narrowest of the patterns that match one of the texts; of
+// several as narrow, one that matches the text that stands first.
+func narrowest(patterns []Pattern, texts []string) (found Pattern, place int, ok bool) {
+	for i, text := range texts {
+		for _, p := range patterns {
+			if (!ok || p.literal() > found.literal()) && p.matches(text) {
+				found, place, ok = p, i, true
+			}
+		}
 	}
+	return found, place, ok
+}
+
+// longest is the longest prefix that holds addr.
+func longest(prefixes []netip.Prefix, addr netip.Addr) (found netip.Prefix, ok bool) {
 	for _, p := range prefixes {
-		if p.Contains(addr) {
-			n, ok = max(n, p.Bits()+1), true
+		if p.Contains(addr) && (!ok || p.Bits() > found.Bits()) {
+			found, ok = p, true
 		}
 	}
-	return n, ok
+	return found, ok
 }
 
 // compare orders by narrowness: more than zero means s is narrower than o.
@@ -189,6 +305,7 @@ func (mt *Match) String() string {
 		}
 	}
 	say("id", texts(mt.ID))
+	say("serial", texts(mt.Serial))
 	say("mac", texts(mt.MAC))
 	say("subnet", texts(mt.Subnet))
 	say("interface", texts(mt.Interface))
@@ -196,6 +313,27 @@ func (mt *Match) String() string {
 	say("vendor class", texts(mt.VendorClass))
 	say("arch", texts(mt.Arch))
 	return strings.Join(parts, ", ")
+}
+
+// matchedBy is what of mt matches a machine, in words: of each field the value
+// that counts.
+func (mt *Match) matchedBy(t *told) string {
+	by := Match{All: mt.All}
+	one := func(f textField) []Pattern {
+		if p, _, ok := narrowest(mt.patterns(f), t.texts(f)); ok {
+			return []Pattern{p}
+		}
+		return nil
+	}
+	by.ID, by.Serial, by.MAC = one(fieldID), one(fieldSerial), one(fieldMAC)
+	by.UserClass, by.VendorClass, by.Interface = one(fieldUserClass), one(fieldVendorClass), one(fieldInterface)
+	if p, ok := longest(mt.Subnet, t.Addr); ok {
+		by.Subnet = []netip.Prefix{p}
+	}
+	if slices.Contains(mt.Arch, t.Arch) {
+		by.Arch = []Arch{t.Arch}
+	}
+	return by.String()
 }
 
 // texts is the String of each value.

@@ -77,12 +77,18 @@ func TestMACPatternsAreBeginnings(t *testing.T) {
 		"52:54":             true,
 		"52:54:01":          false,
 		"d0:39:72:*":        false,
+		"*:34:56":           true,
+		"*-34-56":           true,
+		"*:34":              false,
+		"52:*:56":           true,
+		"52:54:*:*:*:56":    true,
+		"52:54:*:*:34:*":    true,
 	} {
 		if got := macs(t, in)[0].Matches(m); got != want {
 			t.Errorf("%q matches: %v, want %v", in, got, want)
 		}
 	}
-	for _, in := range []string{"", "5254.0012.3456", "52:5", "52:54:00:12:34:56:78", "*:54", "zz:*"} {
+	for _, in := range []string{"", "5254.0012.3456", "52:5", "52:54:00:12:34:56:78", "zz:*", "52:5*", "52:*:*:*:*:*:*"} {
 		if p, err := ParseMACPattern(in); err == nil {
 			t.Errorf("ParseMACPattern(%q) = %v, want an error", in, p)
 		}
@@ -110,7 +116,7 @@ func TestMatchNeedsEveryKeyAndOneValueOfEach(t *testing.T) {
 		"interface":                        {Match{Interface: pattern(t, "eth*")}, true},
 		"vendor class":                     {Match{VendorClass: pattern(t, "HTTPClient*")}, false},
 	} {
-		if _, got := c.match.match(m); got != c.want {
+		if _, got := c.match.match(tellOf(m)); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
@@ -128,5 +134,21 @@ func TestOptsInIsForWhatIsNoPXEClient(t *testing.T) {
 	}
 	if (&Match{All: true}).OptsIn() {
 		t.Error("a match without vendor classes opts nobody in")
+	}
+}
+
+// TestOfSeveralUserClassesTheFirstSaysMost keeps two profiles for different classes
+// apart that a machine sends both of.
+func TestOfSeveralUserClassesTheFirstSaysMost(t *testing.T) {
+	t.Parallel()
+	profiles := []*Profile{
+		{Name: "a", Match: &Match{UserClass: pattern(t, "lab1")}, Boot: Boot{BootFile: "x"}},
+		{Name: "b", Match: &Match{UserClass: pattern(t, "lab2")}, Boot: Boot{BootFile: "x"}},
+	}
+	c := NewCatalog(profiles, nil, Menu{})
+	for want, classes := range map[string][]string{"a": {"Lab1", "Lab2"}, "b": {"x", "Lab2", "Lab1"}} {
+		if got := c.Select(Machine{UserClass: classes}).Profile; got != want {
+			t.Errorf("%q: got %q, want %q", classes, got, want)
+		}
 	}
 }

@@ -113,7 +113,8 @@ func (e Explanation) Answered() bool { return e.Reason == "" }
 type Machine struct {
 	MAC         string   `json:"mac"`
 	ID          string   `json:"id,omitempty"` // option 97
-	Arch        string   `json:"arch"`         // option 93
+	Serial      string   `json:"serial,omitempty"`
+	Arch        string   `json:"arch"` // option 93
 	VendorClass string   `json:"vendor_class,omitempty"`
 	UserClass   []string `json:"user_class,omitempty"`
 	IPXE        bool     `json:"ipxe"` // iPXE asks, not the firmware below it

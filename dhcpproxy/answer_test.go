@@ -365,3 +365,30 @@ func TestMachineOfReadsWhatTheClientTells(t *testing.T) {
 		t.Errorf("got %+v", m)
 	}
 }
+
+func TestOnlyARaspberryPiTellsItsSerialNumber(t *testing.T) {
+	t.Parallel()
+	rpi := class("PXEClient:Arch:00000:UNDI:002001")
+	id := func(text string) []byte { return opt(97, append([]byte{0}, text...)...) }
+	newer := id("RPi4\x11\x31\xc0\x00\x32\x01\x36\xc2\xb2\xa1\xd5\x9c")
+	older := id("\xb2\xa1\xd5\x9c\xb2\xa1\xd5\x9c\xb2\xa1\xd5\x9c\xb2\xa1\xd5\x9c")
+	pi4MAC := []byte{0xdc, 0xa6, 0x32, 0x01, 0x36, 0xc2}
+	for name, c := range map[string]struct {
+		req  request
+		want string
+	}{
+		"model 4":                         {request{mac: pi4MAC, options: join(rpi, archBIOS, newer)}, "9cd5a1b2"},
+		"model 4 with another address":    {request{options: join(rpi, archBIOS, newer)}, "9cd5a1b2"},
+		"model 4 with an older EEPROM":    {request{mac: pi4MAC, options: join(rpi, archBIOS, older)}, "9cd5a1b2"},
+		"model 3":                         {request{mac: rpiMAC, options: join(rpi, archBIOS, id("DDDDDDDDDDDDDDDD"))}, ""},
+		"a PC":                            {request{options: join(pxe, archX64, machineID)}, ""},
+		"a PC with a UUID of one pattern": {request{options: join(pxe, archX64, older)}, ""},
+		"a machine without option 97":     {request{mac: pi4MAC, options: join(rpi, archBIOS)}, ""},
+		"an identifier that is too short": {request{mac: pi4MAC, options: join(rpi, archBIOS, id("RPi4"))}, ""},
+	} {
+		c.req.messageType = discover
+		if got := machineOf(parse(t, c.req.bytes()), on67(), nil).Serial; got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}

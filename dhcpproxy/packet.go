@@ -194,6 +194,7 @@ func machineOf(req *dhcpv4.DHCPv4, in Ingress, ipxeClasses []string) bootmenu.Ma
 	if m.Arch == bootmenu.ArchX86BIOS && !m.IPXE && isRPi(req) {
 		m.Arch = bootmenu.ArchRPi
 	}
+	m.Serial = serialOf(req, m.Arch)
 	if a, ok := netip.AddrFromSlice(req.ClientIPAddr.To4()); ok && !a.IsUnspecified() && req.MessageType() != dhcpv4.MessageTypeDiscover {
 		m.Addr = a // a DISCOVER's ciaddr means nothing
 	}
@@ -218,6 +219,27 @@ func isRPi(req *dhcpv4.DHCPv4) bool {
 		return true
 	}
 	return slices.ContainsFunc(rpiOUIs, func(oui []byte) bool { return bytes.HasPrefix(req.ClientHWAddr, oui) })
+}
+
+// serialOf is the serial number of a Raspberry Pi, as its directory of boot files
+// is called: eight hexadecimal digits. From model 4 on the machine identifier is
+// "RPi" and the model, the revision code, the end of the MAC address and the serial
+// number, each a word of four bytes, little-endian; before, and by a setting of the
+// EEPROM, it is the serial number four times. The mask ROM of older models has the
+// same sixteen bytes on all of them. No other firmware tells one: the UUID of a PC
+// is not its serial number.
+func serialOf(req *dhcpv4.DHCPv4, arch bootmenu.Arch) string {
+	id := req.GetOneOption(dhcpv4.OptionClientMachineIdentifier)
+	if len(id) != 17 || id[0] != 0 {
+		return ""
+	}
+	serial := id[13:]
+	named := bytes.HasPrefix(id[1:], []byte("RPi"))
+	fourTimes := arch == bootmenu.ArchRPi && !bytes.HasPrefix(req.ClientHWAddr, rpiMaskROM) && bytes.Equal(id[1:], bytes.Repeat(serial, 4))
+	if !named && !fourTimes {
+		return ""
+	}
+	return fmt.Sprintf("%08x", binary.LittleEndian.Uint32(serial))
 }
 
 // archOf is the first value of option 93 that has a name, else the first value,

@@ -177,6 +177,7 @@ func printExplanation(w io.Writer, e client.Explanation, by string) error {
 	}
 	row("request", fmt.Sprintf("%s on port %d", e.Request, e.Port))
 	row("machine", fmt.Sprintf("%s, %s", e.Machine.MAC, who))
+	row("serial", e.Machine.Serial)
 	row("interface", e.Machine.Interface)
 	row("decided by", by)
 	row("profile", profileText(e))

@@ -182,9 +182,13 @@ boots that are under way go on as they began.
 `
 
 const pageProfileIntro = `
-A machine gets the profile that matches it most narrowly: by id, then a whole MAC
-address, a longer beginning of one, subnet, interface, user_class, vendor_class,
-arch; then the higher priority. A machine that no profile matches gets the menu of
+A machine gets the profile that matches it most narrowly: by id, serial, a whole MAC
+address, more digits of one, a smaller subnet, interface, user_class (of several that
+the machine sends the first that matches), vendor_class, arch, compared in this order;
+then the higher priority. Of two texts the one with more characters beside * is the
+narrower. Two profiles that could match one machine equally narrowly, with the same
+priority, are an error: the one whose file was good before stays, else the first by
+name. A machine that no profile matches gets the menu of
 all profiles without [match], or, if there is none, no answer.
 
 kernel, initrd, cmdline, boot_file, boot, offer and root stand at the top of the

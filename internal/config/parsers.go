@@ -185,6 +185,17 @@ func parseID(s string) (bootmenu.Pattern, error) {
 	return bootmenu.ParsePattern(s)
 }
 
+// serialPattern is the serial number of a Raspberry Pi as its firmware tells it, or
+// parts of one and stars.
+var serialPattern = regexp.MustCompile(`^([0-9a-fA-F]{8}|[0-9a-fA-F]{0,7}\*[0-9a-fA-F*]{0,7})$`)
+
+func parseSerial(s string) (bootmenu.Pattern, error) {
+	if !serialPattern.MatchString(s) {
+		return bootmenu.Pattern{}, fmt.Errorf("%s is not the last eight digits of a Raspberry Pi's serial number such as \"9cd5a1b2\", nor a part of them with *", quote(s))
+	}
+	return bootmenu.ParsePattern(s)
+}
+
 func parsePattern(s string) (bootmenu.Pattern, error) {
 	if _, err := parsePlain(s); err != nil {
 		return bootmenu.Pattern{}, err

@@ -165,11 +165,15 @@ func matchTable(dr *draft) table {
 			},
 			{
 				name: "mac", value: patterns(&m.MAC, bootmenu.ParseMACPattern), def: "any", example: `["52:54:00:*"]`,
-				doc: "MAC addresses, or beginnings of them.",
+				doc: "MAC addresses, or parts of them: a beginning, or pairs of digits with * between them.",
 			},
 			{
 				name: "id", value: patterns(&m.ID, parseID), def: "any", example: `["4c4c4544-0042-3510-8056-b4c04f4d3132"]`,
 				doc: "Machine identifiers (option 97), which are the UUIDs that the firmware shows. Parts of them with *.",
+			},
+			{
+				name: "serial", value: patterns(&m.Serial, parseSerial), def: "any", example: `["9cd5a1b2"]`,
+				doc: "Serial numbers of Raspberry Pis: their last eight digits, as the directories are called that they look for. Parts of them with *. No other firmware tells its serial number; the id of a PC is its UUID.",
 			},
 			{
 				name: "arch", value: dr.archList(), def: "any", example: `["x86-bios", "x64-uefi"]`,

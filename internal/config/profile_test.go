@@ -57,6 +57,7 @@ boot_file = "MLO"
 [match]
 mac = ["52-54-00", "52:54:00:12:34:56"]
 id = ["4C4C4544-*"]
+serial = ["9CD5A1B2", "9c*"]
 arch = [9, "x86-bios", 500]
 vendor_class = ["U-Boot*"]
 user_class = ["iPXE"]
@@ -67,6 +68,7 @@ all = false`, func(p *bootmenu.Profile) {
 			p.Match = &bootmenu.Match{
 				MAC:         patterns(t, "52:54:00:*", "52:54:00:12:34:56"),
 				ID:          patterns(t, "4c4c4544-*"),
+				Serial:      patterns(t, "9cd5a1b2", "9c*"),
 				Arch:        []bootmenu.Arch{bootmenu.ArchX64UEFI, bootmenu.ArchX86BIOS, 500},
 				VendorClass: patterns(t, "u-boot*"),
 				UserClass:   patterns(t, "ipxe"),

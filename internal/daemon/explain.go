@@ -82,7 +82,7 @@ func (x explainer) explain(q control.ExplainRequest) (control.Explanation, error
 		Request: v.Type.String(),
 		Port:    q.Port,
 		Machine: control.Machine{
-			MAC: v.Machine.MAC.String(), ID: v.Machine.ID.String(), Arch: v.Machine.Arch.String(),
+			MAC: v.Machine.MAC.String(), ID: v.Machine.ID.String(), Serial: v.Machine.Serial, Arch: v.Machine.Arch.String(),
 			VendorClass: v.Machine.VendorClass, UserClass: v.Machine.UserClass, IPXE: v.Machine.IPXE, Interface: in.Interface.Name,
 		},
 		Profile: v.Decision.Profile,
