@@ -60,6 +60,27 @@ func (c chance) profile(name string) *Profile {
 	return p
 }
 
+// liken has p match what other matches, but for one field.
+func (c chance) liken(p, other *Profile) {
+	was, now := *p.Match, *other.Match
+	if was.All || now.All { // no field stands beside it
+		was = now
+	}
+	switch c.IntN(6) {
+	case 0:
+		now.MAC = was.MAC
+	case 1:
+		now.ID = was.ID
+	case 2:
+		now.UserClass = was.UserClass
+	case 3:
+		now.VendorClass = was.VendorClass
+	case 4:
+		now.Subnet, now.Arch = was.Subnet, was.Arch
+	}
+	p.Match = &now
+}
+
 // machine is a machine that may have told anything or nothing.
 func (c chance) machine() Machine {
 	m := Machine{
