@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,8 +87,14 @@ func check(configFile string, files []string) ([]fault, error) {
 	for _, name := range slices.Sorted(maps.Keys(bad)) {
 		faults = append(faults, broken(bad[name])...)
 	}
+	faults = append(faults, broken(conflicts(s, files, profiles))...)
 	if problems != nil {
 		return faults, nil
+	}
+	if len(files) == 0 && bad[s.Menu.Default] == nil {
+		if err := s.Menu.CheckDefault(pointers(profiles)); err != nil {
+			faults = append(faults, broken(config.Problems{{File: s.File, Text: err.Error()}})...)
+		}
 	}
 	faults = append(faults, hostFaults(s, profiles)...)
 	if len(files) == 0 {
@@ -115,6 +123,31 @@ func profilesToCheck(s config.Service, files []string) ([]bootmenu.Profile, map[
 		good = append(good, p)
 	}
 	return good, bad, nil
+}
+
+// conflicts are the profiles that cannot be used beside one before them by name.
+func conflicts(s config.Service, files []string, profiles []bootmenu.Profile) (problems config.Problems) {
+	fileOf := func(name string) string {
+		file := name + ".toml"
+		if i := slices.IndexFunc(files, func(f string) bool { return filepath.Base(f) == file }); i >= 0 {
+			return filepath.ToSlash(files[i])
+		}
+		return path.Join(filepath.Base(s.Profiles), file)
+	}
+	ordered := pointers(profiles)
+	slices.SortFunc(ordered, func(a, b *bootmenu.Profile) int { return strings.Compare(a.Name, b.Name) })
+	for _, c := range bootmenu.Conflicts(ordered) {
+		problems = append(problems, config.Problem{File: fileOf(c.Refused), Text: c.Text(fileOf(c.Kept)), Hint: c.Hint()})
+	}
+	return problems
+}
+
+func pointers(profiles []bootmenu.Profile) []*bootmenu.Profile {
+	list := make([]*bootmenu.Profile, len(profiles))
+	for i := range profiles {
+		list[i] = &profiles[i]
+	}
+	return list
 }
 
 // broken is problems of a file as faults.

@@ -49,10 +49,8 @@ func loadPlan(configFile string) (daemon.Settings, daemon.Plan, error) {
 	if err != nil {
 		return daemon.Settings{}, daemon.Plan{}, err
 	}
-	plan := daemon.Plan{Broken: make(map[string][]string)}
-	for i := range good {
-		plan.Profiles = append(plan.Profiles, &good[i])
-	}
+	plan := daemon.Plan{Broken: make(map[string][]string), Dir: filepath.Base(s.Profiles)}
+	plan.Profiles = pointers(good)
 	for name, problems := range broken {
 		for _, p := range problems {
 			plan.Broken[name] = append(plan.Broken[name], p.String())

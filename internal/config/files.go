@@ -63,16 +63,18 @@ func ReadProfiles(fsys fs.FS, display string) ([]bootmenu.Profile, map[string]Pr
 		return nil, nil, fmt.Errorf("%s: cannot read the directory: %w", display, cause(err))
 	}
 	var files []string
+	twins := make(map[string][]string) // files by their names in lower case
 	for _, e := range entries {
-		if !e.IsDir() && isProfileFile(e.Name()) {
-			files = append(files, e.Name())
+		if name := e.Name(); !e.IsDir() && isProfileFile(name) {
+			files = append(files, name)
+			twins[strings.ToLower(name)] = append(twins[strings.ToLower(name)], name)
 		}
 	}
 	slices.Sort(files)
 	var profiles []bootmenu.Profile
 	broken := map[string]Problems{}
 	for _, name := range files {
-		p, problems := readProfile(fsys, name, path.Join(display, name), twins(name, files))
+		p, problems := readProfile(fsys, name, path.Join(display, name), twins[strings.ToLower(name)])
 		if len(problems) > 0 {
 			broken[strings.TrimSuffix(name, extension)] = problems
 			continue
@@ -86,12 +88,6 @@ func ReadProfiles(fsys fs.FS, display string) ([]bootmenu.Profile, map[string]Pr
 // a dot or # before the names of their own files, or ~ and .swp behind.
 func isProfileFile(name string) bool {
 	return strings.HasSuffix(name, extension) && !strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "#")
-}
-
-// twins are the files whose names differ from name only in case, itself among
-// them.
-func twins(name string, files []string) []string {
-	return slices.DeleteFunc(slices.Clone(files), func(other string) bool { return !strings.EqualFold(name, other) })
 }
 
 // readProfile reads one file of fsys. twins are the files that have its name,

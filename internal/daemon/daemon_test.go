@@ -173,9 +173,11 @@ func stateOf(t *testing.T, s client.Status, name string) client.Profile {
 	return client.Profile{}
 }
 
-// board is a profile that hands a boot file to every machine.
+// board is a profile that hands a boot file to every machine. No two have the same
+// priority, or one would be refused.
 func board(name string) *bootmenu.Profile {
-	return &bootmenu.Profile{Name: name, Title: name, Autostart: true, Match: &bootmenu.Match{All: true}, Boot: bootmenu.Boot{BootFile: "MLO"}}
+	priority := -int(name[0])<<8 - len(name)
+	return &bootmenu.Profile{Name: name, Title: name, Autostart: true, Priority: priority, Match: &bootmenu.Match{All: true}, Boot: bootmenu.Boot{BootFile: "MLO"}}
 }
 
 // putImage stores the boot file of [board] in an images directory.

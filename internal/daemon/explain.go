@@ -40,6 +40,7 @@ func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation,
 	if err != nil {
 		return control.Explanation{}, err
 	}
+	p = p.settled()
 	var up, stopped []*bootmenu.Profile
 	for _, profile := range p.Profiles {
 		if wanted(profile, started) {

@@ -64,6 +64,7 @@ type WriteSettings struct {
 type Plan struct {
 	Profiles []*bootmenu.Profile // those whose files are good
 	Broken   map[string][]string // profiles whose files are not: the problems, a line each
+	Dir      string              // of the files, as the lines in Broken name it
 }
 
 // Options are the parts of a daemon.

@@ -120,6 +120,10 @@ func (d *Daemon) apply(ctx context.Context, plan Plan, set *loaders.Set) (proble
 		d.tellProfile(name, gone[name], next[name])
 		problems = append(problems, next[name].problems...)
 	}
+	if err := d.menu.CheckDefault(profilesOf(next)); err != nil {
+		d.opts.Logger.Warn("the menu boots from disk by default", "why", err.Error())
+		problems = append(problems, err.Error())
+	}
 	for name, old := range gone {
 		if p := next[name]; old.started && (p == nil || !p.started) {
 			d.opts.Logger.Info("profile stopped", "profile", name, "deleted", p == nil)
@@ -130,23 +134,28 @@ func (d *Daemon) apply(ctx context.Context, plan Plan, set *loaders.Set) (proble
 	return problems, err
 }
 
+// profilesOf are the profiles that there is a good version of.
+func profilesOf(all map[string]*profile) (profiles []*bootmenu.Profile) {
+	for _, p := range all {
+		if p.Profile != nil {
+			profiles = append(profiles, p.Profile)
+		}
+	}
+	return profiles
+}
+
 // merge is the profiles of a plan, with the last good version of those whose
 // files are broken.
 func (d *Daemon) merge(plan Plan) map[string]*profile {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	next := make(map[string]*profile)
-	for _, p := range plan.Profiles {
-		next[p.Name] = &profile{Profile: p}
-	}
-	for name, problems := range plan.Broken {
-		p := &profile{problems: problems}
-		if old := d.profiles[name]; old != nil {
-			p.Profile = old.Profile
+	inForce := make(map[string]*bootmenu.Profile)
+	for name, p := range d.profiles {
+		if p.Profile != nil {
+			inForce[name] = p.Profile
 		}
-		next[name] = p
 	}
-	return next
+	return plan.settle(inForce)
 }
 
 // wanted tells whether a profile is to be started: what was done by hand stands
