@@ -56,15 +56,13 @@ func (c *Catalog) Select(m Machine) Decision {
 
 // A Candidate is a profile that matches a machine.
 type Candidate struct {
-	Profile  string
-	Priority int
-	By       string // what matched, in words: "mac 52:54:00:*, arch x64-uefi"
-	Bootable bool   // it has something for the machine; the others are passed over
+	Profile string
+	By      string // what matches, in words: "mac 52:54:00:*, arch x64-uefi"
+	Behind  string // why it is not taken, in words; empty for the one that is
 }
 
 // Candidates are all profiles that match m, in the order in which [Catalog.Select]
-// prefers them: it takes the first that is bootable. It is not made for the speed
-// of packets.
+// prefers them. It is for people, and not made for the speed of packets.
 func (c *Catalog) Candidates(m Machine) []Candidate {
 	t := tellOf(m)
 	var found []candidate
@@ -74,10 +72,17 @@ func (c *Catalog) Candidates(m Machine) []Candidate {
 		}
 	}
 	slices.SortFunc(found, narrower)
+	taken := slices.IndexFunc(found, func(f candidate) bool { return f.profile.BootFor(m).Bootable(m.Arch) })
 	var list []Candidate
-	for _, f := range found {
-		p := f.profile
-		list = append(list, Candidate{p.Name, p.Priority, p.Match.matchedBy(t), p.BootFor(m).Bootable(m.Arch)})
+	for i, f := range found {
+		entry := Candidate{Profile: f.profile.Name, By: f.profile.Match.matchedBy(t)}
+		switch {
+		case !f.profile.BootFor(m).Bootable(m.Arch):
+			entry.Behind = fmt.Sprintf("has nothing for %s", m.Arch)
+		case i != taken:
+			entry.Behind = f.behind(found[taken])
+		}
+		list = append(list, entry)
 	}
 	return list
 }
@@ -98,7 +103,7 @@ func (c *Catalog) Summary() string {
 	}
 	switch {
 	case len(c.menu) > 0:
-		parts = append(parts, fmt.Sprintf("every other PXE client gets a menu of %d", len(c.menu)))
+		parts = append(parts, fmt.Sprintf("every other PXE client gets a menu of %d", len(c.menu))+c.roomText())
 	case len(c.matched) > 0:
 		parts = append(parts, "nobody else is answered")
 	default:

@@ -1,6 +1,7 @@
 package bootmenu
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -214,6 +215,50 @@ func TestOptsInIsByVendorClassOfStartedProfiles(t *testing.T) {
 	c := NewCatalog([]*Profile{{Name: "u", Match: &Match{VendorClass: pattern(t, "U-Boot*")}}}, nil, Menu{})
 	if !c.OptsIn("U-Boot.armv8") || c.OptsIn("MSFT 5.0") || c.OptsIn("") {
 		t.Error("only U-Boot is opted in")
+	}
+}
+
+func TestCandidatesSayByWhatAndWhyNot(t *testing.T) {
+	t.Parallel()
+	m := Machine{MAC: mac(t, "52:54:00:12:34:56"), Arch: ArchX64UEFI, UserClass: []string{"Lab1"}, Addr: netip.MustParseAddr("198.18.3.4")}
+	boot := Boot{BootFile: "x"}
+	profiles := []*Profile{
+		{Name: "all", Match: &Match{All: true}, Boot: boot},
+		{Name: "class", Match: &Match{UserClass: pattern(t, "lab*", "lab1"), Arch: []Arch{ArchX86BIOS, ArchX64UEFI}}, Boot: boot},
+		{Name: "exact", Match: &Match{MAC: macs(t, "52:54:00:12:34:56")}},
+		{Name: "high", Priority: 2, Match: &Match{MAC: macs(t, "02:00", "52:54")}, Boot: boot},
+		{Name: "low", Priority: 1, Match: &Match{MAC: macs(t, "52:54")}, Boot: boot},
+		{Name: "stranger", Match: &Match{MAC: macs(t, "02:00")}, Boot: boot},
+		{Name: "subnet", Match: &Match{Subnet: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/16")}}, Boot: boot},
+	}
+	want := []Candidate{
+		{"exact", "mac 52:54:00:12:34:56", "has nothing for x64-uefi"},
+		{"high", "mac 52:54:*", ""},
+		{"low", "mac 52:54:*", "priority 1 is lower than that of high, 2"},
+		{"subnet", "subnet 198.18.0.0/16", "less narrow by mac than high"},
+		{"class", "user class lab1, arch x64-uefi", "less narrow by mac than high"},
+		{"all", "every PXE client", "less narrow by mac than high"},
+	}
+	if diff := cmp.Diff(want, NewCatalog(profiles, nil, Menu{}).Candidates(m)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestSummarySaysWhatTheFirmwaresMenuHasNoRoomFor(t *testing.T) {
+	t.Parallel()
+	var profiles []*Profile
+	for i := range 40 {
+		profiles = append(profiles, entry(0, "", fmt.Sprintf("Entry-%02d", i)))
+	}
+	if got := NewCatalog(profiles, nil, Menu{}).Summary(); got != "every other PXE client gets a menu of 40" {
+		t.Errorf("iPXE's menu: got %s", got)
+	}
+	profiles[39].Arch = map[Arch]Overlay{ArchX86BIOS: {Offer: StyleMenu}}
+	if got := NewCatalog(profiles, nil, Menu{}).Summary(); got != "every other PXE client gets a menu of 40, of which there is room for 10 where the firmware draws it" {
+		t.Errorf("the firmware's: got %s", got)
+	}
+	if got := NewCatalog(profiles[35:], nil, Menu{}).Summary(); got != "every other PXE client gets a menu of 5" {
+		t.Errorf("a short one: got %s", got)
 	}
 }
 

@@ -116,7 +116,7 @@ func TestTheIndexFindsWhatALookAtEachProfileDoes(t *testing.T) {
 		for range 100 {
 			m, want := c.machine(), ""
 			candidates := catalog.Candidates(m)
-			if i := slices.IndexFunc(candidates, func(c Candidate) bool { return c.Bootable }); i >= 0 {
+			if i := slices.IndexFunc(candidates, func(c Candidate) bool { return c.Behind == "" }); i >= 0 {
 				want = candidates[i].Profile
 				matched++
 			}

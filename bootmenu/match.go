@@ -293,6 +293,25 @@ type candidate struct {
 	spec    specificity
 }
 
+// rankNames are the fields that the elements of a specificity rank.
+var rankNames = [len(specificity{})]string{
+	rankID: "id", rankSerial: "serial", rankWholeMAC: "mac", rankMAC: "mac", rankSubnet: "subnet", rankInterface: "interface",
+	rankUserClass: "user class", rankUserPlace: "user class", rankVendorClass: "vendor class", rankArch: "arch",
+}
+
+// behind says why c comes behind another candidate.
+func (c candidate) behind(other candidate) string {
+	for i, rank := range c.spec {
+		if rank != other.spec[i] {
+			return fmt.Sprintf("less narrow by %s than %s", rankNames[i], other.profile.Name)
+		}
+	}
+	if c.profile.Priority != other.profile.Priority {
+		return fmt.Sprintf("priority %d is lower than that of %s, %d", c.profile.Priority, other.profile.Name, other.profile.Priority)
+	}
+	return "comes behind " + other.profile.Name + " by name"
+}
+
 // String is the match in words: "mac 52:54:00:*, arch x86-bios or x64-uefi".
 func (mt *Match) String() string {
 	if mt.All {

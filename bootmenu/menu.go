@@ -3,6 +3,7 @@ package bootmenu
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -28,6 +29,25 @@ func (m Menu) of(items []*Profile) Menu {
 	m.Timeout = cmp.Or(m.Timeout, DefaultMenuTimeout)
 	m.Loader = cmp.Or(m.Loader, LoaderIPXE)
 	return m
+}
+
+// roomText says, if a profile has the firmware draw the menu, how much of it there
+// is room for. It is empty if all of it fits.
+func (c *Catalog) roomText() string {
+	items := []MenuItem{{ItemDisk, MenuDiskText}}
+	drawn := false
+	for _, p := range c.menu {
+		items = append(items, MenuItem{FirstItem, p.Title})
+		drawn = drawn || p.Boot.Offer == StyleMenu
+		for _, o := range p.Arch {
+			drawn = drawn || o.Offer == StyleMenu
+		}
+	}
+	_, shown := BootMenu(items, netip.IPv4Unspecified(), 0, MenuPrompt)
+	if !drawn || shown == len(items) {
+		return ""
+	}
+	return fmt.Sprintf(", of which there is room for %d where the firmware draws it", shown-1)
 }
 
 // PXESeconds is the timeout as firmware counts it in a menu of its own (PXE 2.1

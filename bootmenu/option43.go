@@ -66,6 +66,12 @@ type MenuItem struct {
 	Text string
 }
 
+// Texts of the menus that firmware draws.
+const (
+	MenuDiskText = "Boot from disk"
+	MenuPrompt   = "Press F8 for the network boot menu"
+)
+
 const (
 	maxOption   = 255 // what one DHCP option holds; firmware reads no second part
 	maxItemText = 40  // characters of an item's line

@@ -96,6 +96,8 @@ type Explanation struct {
 	Profile  string        `json:"profile,omitempty"` // empty for the menu, and if there is none
 	Title    string        `json:"title,omitempty"`
 	Rule     string        `json:"rule"`                // which rule decided, or why there is no answer
+	Matched  string        `json:"matched,omitempty"`   // what of the profile's [match] the machine is, in words
+	Others   []Candidate   `json:"others,omitempty"`    // profiles that match it too, the next best first
 	Reason   string        `json:"reason,omitempty"`    // for silence, as metrics have it; empty with an answer
 	Style    string        `json:"style,omitempty"`     // form of the answer
 	StyleWhy string        `json:"style_why,omitempty"` // why this one
@@ -119,6 +121,13 @@ type Machine struct {
 	UserClass   []string `json:"user_class,omitempty"`
 	IPXE        bool     `json:"ipxe"` // iPXE asks, not the firmware below it
 	Interface   string   `json:"interface"`
+}
+
+// A Candidate is a profile that matches a machine and is not the one it gets.
+type Candidate struct {
+	Profile string `json:"profile"`
+	Matched string `json:"matched"` // by what, in words
+	Why     string `json:"why"`     // why it is passed over
 }
 
 // A PacketField is one field or option of a packet.

@@ -157,20 +157,16 @@ func (r *Responder) offer(v Verdict, req *dhcpv4.DHCPv4, past Past) Verdict {
 	return v.reply(req, d.File, vendor).unlooped(past)
 }
 
-// Texts and times of the menu that firmware draws.
-const (
-	diskText   = "Boot from disk"
-	menuPrompt = "Press F8 for the network boot menu"
-	// soloSeconds is how long one can keep a machine from its own profile.
-	soloSeconds = 3
-)
+// soloSeconds is how long one can keep a machine from its own profile, in the menu
+// that firmware draws.
+const soloSeconds = 3
 
 // menu completes v with a menu that the firmware draws. The first item is the one
 // it takes by itself: in the menu of all profiles the default, which is the disk
 // unless somebody named another, so that a machine that nobody watches is never
 // installed over; else the machine's own profile, with the disk behind it.
 func (v Verdict) menu(req *dhcpv4.DHCPv4) Verdict {
-	disk := bootmenu.MenuItem{Type: bootmenu.ItemDisk, Text: diskText}
+	disk := bootmenu.MenuItem{Type: bootmenu.ItemDisk, Text: bootmenu.MenuDiskText}
 	var items []bootmenu.MenuItem
 	first := 0 // of the menu of all profiles, with the disk in front
 	for i, e := range v.Decision.Entries(v.Machine) {
@@ -179,10 +175,10 @@ func (v Verdict) menu(req *dhcpv4.DHCPv4) Verdict {
 			first = i + 1
 		}
 	}
-	seconds, prompt := uint8(soloSeconds), menuPrompt
+	seconds, prompt := uint8(soloSeconds), bootmenu.MenuPrompt
 	switch {
 	case v.Decision.Boot.Instead == bootmenu.InsteadDisk && !v.Decision.Silent():
-		items, seconds, prompt = []bootmenu.MenuItem{disk}, 0, diskText
+		items, seconds, prompt = []bootmenu.MenuItem{disk}, 0, bootmenu.MenuDiskText
 	case len(items) == 0:
 		return v.silent(v.Decision.Reason, v.Decision.Why)
 	case v.Decision.Profile != "":

@@ -207,9 +207,9 @@ func TestReplyFields(t *testing.T) {
 		"OFFER to board": {request{messageType: discover, options: join(class("U-Boot"), machineID)}, on67(), dhcpv4.MessageTypeOffer, true, "0.0.0.0", "", nil},
 		"OFFER to a Pi":  {request{messageType: discover, options: join(class("PXEClient"), opt(93, 0, 41), machineID)}, on67(), dhcpv4.MessageTypeOffer, true, "0.0.0.0", "PXEClient", bootmenu.RaspberryPi(false)},
 		"OFFER of a menu": {request{messageType: discover, mac: menuMAC, options: join(pxe, archX64, machineID)}, on67(), dhcpv4.MessageTypeOffer, true, "0.0.0.0", "PXEClient",
-			join([]byte{6, 1, 3}, opt(10, append([]byte{3}, menuPrompt...)...), []byte{8, 7, 0x80, 0, 1, 198, 18, 0, 2}, opt(9, append([]byte{0x80, 0, 4, 'M', 'e', 'n', 'u', 0, 0, 14}, diskText...)...), []byte{255})},
+			join([]byte{6, 1, 3}, opt(10, append([]byte{3}, bootmenu.MenuPrompt...)...), []byte{8, 7, 0x80, 0, 1, 198, 18, 0, 2}, opt(9, append([]byte{0x80, 0, 4, 'M', 'e', 'n', 'u', 0, 0, 14}, bootmenu.MenuDiskText...)...), []byte{255})},
 		"word to boot from disk": {request{messageType: discover, mac: diskMAC, options: join(pxe, archX64, machineID)}, on67(), dhcpv4.MessageTypeOffer, true, "0.0.0.0", "PXEClient",
-			join([]byte{6, 1, 3}, opt(10, append([]byte{0}, diskText...)...), opt(9, append([]byte{0, 0, 14}, diskText...)...), []byte{255})},
+			join([]byte{6, 1, 3}, opt(10, append([]byte{0}, bootmenu.MenuDiskText...)...), opt(9, append([]byte{0, 0, 14}, bootmenu.MenuDiskText...)...), []byte{255})},
 		"ACK to an item": {request{messageType: reqst, mac: menuMAC, ciaddr: [4]byte{198, 18, 0, 50}, options: join(pxe, archX64, machineID, opt(43, 71, 4, 0x80, 0, 0, 2, 255))}, on4011("198.18.0.50:68"), dhcpv4.MessageTypeAck, false, "198.18.0.50", "PXEClient", []byte{71, 4, 0x80, 0, 0, 2, 255}},
 		"ACK on 4011":    {request{messageType: reqst, ciaddr: [4]byte{198, 18, 0, 50}, options: join(pxe, archX64, machineID)}, on4011("198.18.0.50:4011"), dhcpv4.MessageTypeAck, false, "198.18.0.50", "PXEClient", nil},
 	} {

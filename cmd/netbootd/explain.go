@@ -182,6 +182,10 @@ func printExplanation(w io.Writer, e client.Explanation, by string) error {
 	row("decided by", by)
 	row("profile", profileText(e))
 	row("rule", e.Rule)
+	row("matched", e.Matched)
+	for _, o := range e.Others {
+		row("also", fmt.Sprintf("%s, by %s: %s", o.Profile, o.Matched, o.Why))
+	}
 	if !e.Answered() {
 		row("answer", "none: "+e.Reason)
 	} else {

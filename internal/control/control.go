@@ -28,6 +28,7 @@ type (
 
 	ExplainRequest = client.ExplainRequest
 	Explanation    = client.Explanation
+	Candidate      = client.Candidate
 	Machine        = client.Machine
 	PacketField    = client.PacketField
 )

@@ -25,7 +25,7 @@ func (d *Daemon) Explain(q control.ExplainRequest) (control.Explanation, error) 
 		}
 	}
 	d.mu.Unlock()
-	e := explainer{d.opts.Settings, d.responder(), d.history.Past, bootmenu.NewCatalog(stopped, d.tree.Loaders().Preferred(), bootmenu.Menu{})}
+	e := explainer{d.opts.Settings, d.responder(), d.history.Past, d.tree.Catalog(), bootmenu.NewCatalog(stopped, d.tree.Loaders().Preferred(), bootmenu.Menu{})}
 	return e.explain(q)
 }
 
@@ -51,7 +51,8 @@ func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation,
 	}
 	preferred := loaders.Scan(s.LoaderDirs).Preferred()
 	history := &dhcpproxy.History{Styles: styles}
-	x := explainer{s, newResponder(bootmenu.NewCatalog(up, preferred, s.Menu), s.DHCP), history.Past, bootmenu.NewCatalog(stopped, preferred, bootmenu.Menu{})}
+	catalog := bootmenu.NewCatalog(up, preferred, s.Menu)
+	x := explainer{s, newResponder(catalog, s.DHCP), history.Past, catalog, bootmenu.NewCatalog(stopped, preferred, bootmenu.Menu{})}
 	e, err := x.explain(q)
 	for _, name := range slices.Sorted(maps.Keys(p.Broken)) {
 		e.Notes = append(e.Notes, fmt.Sprintf("profile %s is broken and left out: %s", name, strings.Join(p.Broken[name], "; ")))
@@ -64,7 +65,8 @@ type explainer struct {
 	settings  Settings
 	responder *dhcpproxy.Responder
 	recall    func(bootmenu.Machine) dhcpproxy.Past
-	stopped   *bootmenu.Catalog // the profiles that are not started
+	started   *bootmenu.Catalog // the profiles that are started
+	stopped   *bootmenu.Catalog // those that are not
 }
 
 func (x explainer) explain(q control.ExplainRequest) (control.Explanation, error) {
@@ -92,6 +94,9 @@ func (x explainer) explain(q control.ExplainRequest) (control.Explanation, error
 		Reason:  string(v.Reason),
 		Notes:   append(notes, x.notes(v)...),
 	}
+	if v.Decision.Why != "" {
+		x.compare(v, &e)
+	}
 	if r := v.Reply; r != nil {
 		e.Style, e.StyleWhy, e.File = string(r.Style), r.StyleWhy, r.File
 		e.From, e.To = r.From.String(), r.To.String()
@@ -102,6 +107,20 @@ func (x explainer) explain(q control.ExplainRequest) (control.Explanation, error
 		}
 	}
 	return e, nil
+}
+
+// compare tells by what the profile of a decision matches, and which others do.
+func (x explainer) compare(v dhcpproxy.Verdict, e *control.Explanation) {
+	for _, c := range x.started.Candidates(v.Machine) {
+		switch {
+		case c.Profile == e.Profile:
+			e.Matched = c.By
+		case c.Behind == "":
+			e.Others = append(e.Others, control.Candidate{Profile: c.Profile, Matched: c.By, Why: "something else decided, or it would be taken"})
+		default:
+			e.Others = append(e.Others, control.Candidate{Profile: c.Profile, Matched: c.By, Why: c.Behind})
+		}
+	}
 }
 
 // notes are what a person should know besides.
