@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A Catalog is the set of started profiles and the loaders at hand. It is
@@ -15,6 +16,7 @@ type Catalog struct {
 	index   *index
 	loaders Loaders
 	look    Menu
+	menus   sync.Map // Decision by menuKind: what menuOnce has worked out
 }
 
 // matched is a profile with [match], and that match in words: writing them took a
@@ -48,8 +50,8 @@ func (c *Catalog) Select(m Machine) Decision {
 	if p, ok := c.index.find(m); ok {
 		return c.boot(p, m)
 	}
-	if items := c.menuFor(m); len(items) > 0 {
-		return c.showMenu(items, m)
+	if d := c.menuOnce(m); len(d.Menu) > 0 {
+		return d
 	}
 	return Decision{Reason: ReasonNoProfile, Why: fmt.Sprintf("none of %d started profiles is for this machine", len(c.matched)+len(c.menu))}
 }

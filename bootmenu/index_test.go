@@ -204,3 +204,21 @@ func BenchmarkSelect(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSelectMenu is one decision for a machine that gets the menu.
+func BenchmarkSelectMenu(b *testing.B) {
+	for _, n := range []int{40, 1000} {
+		var profiles []*Profile
+		for i := range n {
+			profiles = append(profiles, entry(i, "", fmt.Sprintf("Entry-%03d", i)))
+		}
+		c := NewCatalog(profiles, testLoaders, Menu{})
+		m := Machine{MAC: MACFromBytes([]byte{2, 0, 0, 0, 0, 1}), Arch: ArchX64UEFI, VendorClass: "PXEClient:Arch:00007:UNDI:003016"}
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Select(m)
+			}
+		})
+	}
+}

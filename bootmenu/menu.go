@@ -13,6 +13,29 @@ func menuOrder(a, b *Profile) int {
 	return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Title, b.Title), cmp.Compare(a.Name, b.Name))
 }
 
+// A menuKind is all that the menu of a machine depends on.
+type menuKind struct {
+	arch Arch
+	ipxe bool
+}
+
+// menuOnce is the decision for a machine that gets the menu, if it has entries for
+// it. It is worked out once for each arch of the table, and each time for others:
+// any client may claim any of 65,536.
+func (c *Catalog) menuOnce(m Machine) (d Decision) {
+	kind := menuKind{m.Arch, m.IPXE}
+	if known, ok := c.menus.Load(kind); ok {
+		return known.(Decision)
+	}
+	if items := c.menuFor(m); len(items) > 0 {
+		d = c.showMenu(items, m)
+	}
+	if _, ok := archs[m.Arch]; ok {
+		c.menus.Store(kind, d)
+	}
+	return d
+}
+
 // of is m for a menu of these items, with nothing left to default: Title and
 // Loader are set, Timeout is not zero, and Default is one of the items or empty.
 // A default that is not among the items is the disk, so that a machine never boots
