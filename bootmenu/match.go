@@ -134,16 +134,16 @@ func (p Pattern) beginning() string {
 type specificity [10]int
 
 const (
-	rankID          = iota // characters of the pattern that are no stars, as for all patterns
-	rankSerial             //
-	rankWholeMAC           // 1: a MAC address without a star
-	rankMAC                //
-	rankSubnet             // bits of the prefix, and one
-	rankInterface          //
-	rankUserClass          //
-	rankUserPlace          // place of that class among the machine's, counted downwards from 0: the first says most
-	rankVendorClass        //
-	rankArch               // 1: it is listed
+	rankID = iota // characters of the pattern that are no stars, as for all texts
+	rankSerial
+	rankWholeMAC // 1: a MAC address without a star
+	rankMAC
+	rankSubnet // bits of the prefix, and one
+	rankInterface
+	rankUserClass
+	rankUserPlace // place of that class among the machine's, counted downwards from 0: the first says most
+	rankVendorClass
+	rankArch // 1: it is listed
 )
 
 // rankOf is the element for a field.

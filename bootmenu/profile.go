@@ -19,7 +19,7 @@ type Profile struct {
 	IPXE      Overlay          // [ipxe]
 
 	Group   string // heading that the menu lists it under; empty: none
-	Order   int    // place in the menu and in its group, the lower the earlier; then by title
+	Order   int    // place in the menu, the lower the earlier; then by group, then by title
 	Default bool   // what the menu boots after its timeout, instead of the disk
 
 	Once     bool     // given only through a once-assignment: neither matched nor in the menu
