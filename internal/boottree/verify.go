@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"netbootd/bootmenu"
+	"netbootd/internal/bootfile"
 	"netbootd/internal/images"
 	"netbootd/internal/loaders"
 )
@@ -124,11 +125,11 @@ func (t *Tree) unservable(boot bootmenu.Boot, name string, err error) Finding {
 // wrongMachine tells of an EFI program that the firmware of arch cannot start.
 // Files that are no EFI programs are not judged: U-Boot and iPXE take many kinds.
 func wrongMachine(f *File, arch bootmenu.Arch) []Finding {
-	is, err := loaders.MachineType(f)
+	is, err := bootfile.MachineType(f)
 	fw := arch.Firmware()
 	bad := Finding{Fault: FaultMachine, Arch: arch, Name: f.Name}
 	switch {
-	case fw == bootmenu.FirmwareUEFI && errors.Is(err, loaders.ErrNotPE):
+	case fw == bootmenu.FirmwareUEFI && errors.Is(err, bootfile.ErrNotEFI):
 		bad.Text = fmt.Sprintf("%s is not an EFI program, and %s starts nothing else", f.Name, arch)
 	case fw == bootmenu.FirmwareUEFI && err != nil:
 		bad.Text = fmt.Sprintf("%s is an %v", f.Name, err)

@@ -27,11 +27,12 @@ var arrows = map[string][]string{
 	"metrics":   {"bootmenu", "dhcpproxy", "tftp"},
 
 	"internal/images":   {},
-	"internal/loaders":  {"bootmenu"},
-	"internal/boottree": {"bootmenu", "internal/images", "internal/loaders"},
+	"internal/bootfile": {"bootmenu"},
+	"internal/loaders":  {"bootmenu", "internal/bootfile"},
+	"internal/boottree": {"bootmenu", "internal/bootfile", "internal/images", "internal/loaders"},
 	"internal/bootlog":  {"bootmenu", "dhcpproxy", "tftp"},
 	"internal/config":   {"bootmenu", "dhcpproxy", "tftp"},
-	"internal/simulate": {"bootmenu", "dhcpproxy", "tftp", "internal/loaders"},
+	"internal/simulate": {"bootmenu", "dhcpproxy", "tftp", "internal/bootfile"},
 	"internal/control":  {"client"},
 	"internal/daemon": {
 		"bootmenu", "dhcpproxy", "tftp", "metrics",
@@ -40,7 +41,7 @@ var arrows = map[string][]string{
 
 	"cmd/netbootd": {
 		"bootmenu", "client", "dhcpproxy", "metrics",
-		"internal/boottree", "internal/config", "internal/daemon", "internal/images", "internal/loaders",
+		"internal/bootfile", "internal/boottree", "internal/config", "internal/daemon", "internal/images", "internal/loaders",
 		"internal/simulate",
 	},
 

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"netbootd/bootmenu"
+	"netbootd/internal/bootfile"
 )
 
 // treeDir is the directory of the boot tree that the loaders appear in, as
@@ -128,9 +129,9 @@ func examine(full, name string) (Loader, error) {
 	if err != nil {
 		return Loader{}, err
 	}
-	arch, err := MachineType(f)
+	arch, err := bootfile.MachineType(f)
 	switch {
-	case errors.Is(err, ErrNotPE) && slices.Contains(biosNames, name):
+	case errors.Is(err, bootfile.ErrNotEFI) && slices.Contains(biosNames, name):
 		arch = bootmenu.ArchX86BIOS
 	case err != nil:
 		return Loader{}, err
