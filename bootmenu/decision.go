@@ -17,6 +17,8 @@ const (
 	ReasonNoLoader     Reason = "no_loader"      // the profile needs a loader that is not there for this arch
 	ReasonNoMenuLoader Reason = "no_menu_loader" // the menu needs iPXE, and there is none for this arch
 	ReasonLocalBoot    Reason = "local_boot"     // the profile says that it does not boot from the network
+	ReasonFileMissing  Reason = "file_missing"   // a file that the profile names is not there, or may not be served
+	ReasonWrongFile    Reason = "wrong_file"     // a file that the profile names is of a kind that the machine cannot start
 )
 
 // Names in the boot tree that the program writes itself. No file of the same

@@ -56,7 +56,7 @@ var words = map[Kind]string{
 	Compressed:     "a file",
 	IPXEScript:     "an iPXE script",
 	HTML:           "a web page",
-	Text:           "a text",
+	Text:           "plain text",
 	ISO:            "an ISO image of a CD",
 	SquashFS:       "a SquashFS file system",
 	WIM:            "a Windows image (WIM)",

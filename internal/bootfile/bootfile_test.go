@@ -127,7 +127,7 @@ func TestIdentifyReadsHeaders(t *testing.T) {
 		"zstd":                          {[]byte("\x28\xb5\x2f\xfd..."), "a file compressed by zstd"},
 		"an iPXE script":                {[]byte("#!ipxe\nshell\n"), "an iPXE script"},
 		"an error page":                 {[]byte("\n<!DOCTYPE HTML>\n<title>404"), "a web page"},
-		"text":                          {[]byte("default linux\n"), "a text"},
+		"text":                          {[]byte("default linux\n"), "plain text"},
 		"a CD":                          {put(0x9000, map[int]string{0x8001: "CD001"}), "an ISO image of a CD"},
 		"squashfs":                      {[]byte("hsqs\x00\x01"), "a SquashFS file system"},
 		"a Windows image":               {[]byte("MSWIM\x00\x00\x00\xd0"), "a Windows image (WIM)"},
@@ -156,8 +156,8 @@ func TestIdentifyKnowsFilesOfDebian(t *testing.T) {
 		"/usr/lib/grub/x86_64-efi/normal.mod":                "an ELF program for x64",
 		"/usr/lib/syslinux/modules/bios/ldlinux.c32":         "an ELF program for x86",
 		"/usr/lib/syslinux/modules/efi32/ldlinux.e32":        "an ELF program for x86",
-		"/usr/share/doc/syslinux-common/copyright":           "a text",
-		"/usr/lib/os-release":                                "a text",
+		"/usr/share/doc/syslinux-common/copyright":           "plain text",
+		"/usr/lib/os-release":                                "plain text",
 	} {
 		f, err := os.Open(path)
 		if err != nil {

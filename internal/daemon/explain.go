@@ -10,7 +10,9 @@ import (
 
 	"netbootd/bootmenu"
 	"netbootd/dhcpproxy"
+	"netbootd/internal/boottree"
 	"netbootd/internal/control"
+	"netbootd/internal/images"
 	"netbootd/internal/loaders"
 )
 
@@ -48,10 +50,24 @@ func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation,
 			stopped = append(stopped, profile)
 		}
 	}
-	preferred := loaders.Scan(s.LoaderDirs).Preferred()
+	set := loaders.Scan(s.LoaderDirs)
+	catalog := bootmenu.NewCatalog(up, set.Preferred(), bootmenu.Menu{})
+	var selects dhcpproxy.Selector = catalog
+	store, unread := images.Open(s.Images)
+	if unread == nil {
+		defer func() { _ = store.Close() }() // it was only read
+		tree := boottree.New(boottree.Options{Images: store, Links: &boottree.Links{}})
+		tree.SetPlan(catalog, set)
+		health := boottree.NewHealth(tree)
+		health.Watch(up, set)
+		selects = selector{tree, health}
+	}
 	history := &dhcpproxy.History{Styles: styles}
-	x := explainer{s, newResponder(bootmenu.NewCatalog(up, preferred, bootmenu.Menu{}), s.DHCP), history.Past, bootmenu.NewCatalog(stopped, preferred, bootmenu.Menu{})}
+	x := explainer{s, newResponder(selects, s.DHCP), history.Past, bootmenu.NewCatalog(stopped, set.Preferred(), bootmenu.Menu{})}
 	e, err := x.explain(q)
+	if unread != nil {
+		e.Notes = append(e.Notes, fmt.Sprintf("the files of profiles were not looked at: %v", unread))
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.Broken)) {
 		e.Notes = append(e.Notes, fmt.Sprintf("profile %s is broken and left out: %s", name, strings.Join(p.Broken[name], "; ")))
 	}

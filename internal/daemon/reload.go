@@ -117,8 +117,10 @@ func (d *Daemon) apply(ctx context.Context, plan Plan, set *loaders.Set) (proble
 	d.publish(set)
 	for _, name := range slices.Sorted(maps.Keys(next)) {
 		d.tellProfile(name, gone[name], next[name])
+		d.tellFaults(next[name].Profile)
 		problems = append(problems, next[name].problems...)
 	}
+	d.forgetFaults(next)
 	for name, old := range gone {
 		if p := next[name]; old.started && (p == nil || !p.started) {
 			d.opts.Logger.Info("profile stopped", "profile", name, "deleted", p == nil)
@@ -158,7 +160,7 @@ func wanted(p *bootmenu.Profile, s Started) bool {
 }
 
 // publish puts the started profiles into the catalog that machines are answered
-// from.
+// from. It looks at their files before that.
 func (d *Daemon) publish(set *loaders.Set) {
 	d.mu.Lock()
 	var started []*bootmenu.Profile
@@ -170,6 +172,7 @@ func (d *Daemon) publish(set *loaders.Set) {
 		}
 	}
 	d.mu.Unlock()
+	d.health.Watch(started, set)
 	d.tree.SetPlan(bootmenu.NewCatalog(started, set.Preferred(), bootmenu.Menu{}), set)
 	d.metrics.Profiles(states)
 }

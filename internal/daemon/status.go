@@ -65,6 +65,10 @@ func (d *Daemon) profileStatus(name string, p *profile, started bool) control.Pr
 		}
 	}
 	for _, f := range d.tree.Verify(p.Profile) {
+		if f.Warning {
+			s.Notes = append(s.Notes, f.Text)
+			continue
+		}
 		s.Degraded = true
 		s.Problems = append(s.Problems, f.Text)
 	}

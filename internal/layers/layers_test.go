@@ -27,11 +27,12 @@ var arrows = map[string][]string{
 	"metrics":   {"bootmenu", "dhcpproxy", "tftp"},
 
 	"internal/images":   {},
+	"internal/spelling": {},
 	"internal/bootfile": {"bootmenu"},
 	"internal/loaders":  {"bootmenu", "internal/bootfile"},
-	"internal/boottree": {"bootmenu", "internal/bootfile", "internal/images", "internal/loaders"},
+	"internal/boottree": {"bootmenu", "internal/bootfile", "internal/images", "internal/loaders", "internal/spelling"},
 	"internal/bootlog":  {"bootmenu", "dhcpproxy", "tftp"},
-	"internal/config":   {"bootmenu", "dhcpproxy", "tftp"},
+	"internal/config":   {"bootmenu", "dhcpproxy", "tftp", "internal/spelling"},
 	"internal/simulate": {"bootmenu", "dhcpproxy", "tftp", "internal/bootfile"},
 	"internal/control":  {"client"},
 	"internal/daemon": {
