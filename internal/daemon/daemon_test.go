@@ -65,6 +65,19 @@ func (l *logLines) wait(t *testing.T, since int, text string) string {
 	}
 }
 
+// since is the first line that holds text, from the line number on; empty if there is
+// none.
+func (l *logLines) since(number int, text string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines[number:] {
+		if strings.Contains(line, text) {
+			return line
+		}
+	}
+	return ""
+}
+
 func (l *logLines) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
