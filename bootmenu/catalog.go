@@ -28,12 +28,15 @@ type matched struct {
 func NewCatalog(started []*Profile, loaders Loaders, look Menu) *Catalog {
 	c := &Catalog{loaders: maps.Clone(loaders), look: look}
 	for _, p := range slices.SortedFunc(slices.Values(started), func(a, b *Profile) int { return strings.Compare(a.Name, b.Name) }) {
-		if p.Match == nil {
+		switch {
+		case p.Once: // given only to those that are assigned to it
+		case p.Match == nil:
 			c.menu = append(c.menu, p)
-		} else {
+		default:
 			c.matched = append(c.matched, matched{p, "matched " + p.Match.String()})
 		}
 	}
+	slices.SortFunc(c.menu, menuOrder)
 	return c
 }
 

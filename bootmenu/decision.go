@@ -36,7 +36,8 @@ type Decision struct {
 	Profile string     // the profile's name; empty for the menu and for silence
 	Title   string     // the profile's title
 	Boot    Boot       // what the profile says for this machine
-	Menu    []*Profile // the entries, if it is the menu or was chosen in it
+	Menu    []*Profile // the entries in their order, if it is the menu or was chosen in it
+	Look    Menu       // of that menu, with nothing left to default: its Default is an entry, or empty for the disk
 	Reason  Reason     // why silence; empty otherwise
 	Why     string     // which rule decided, for people
 }
@@ -98,7 +99,7 @@ func (d Decision) local(m Machine) Decision {
 
 // showMenu is the decision for a machine that gets the menu.
 func (c *Catalog) showMenu(items []*Profile, m Machine) Decision {
-	d := Decision{Menu: items, File: c.scriptOrLoader(m), Why: "no profile is for this machine alone, so it gets the menu"}
+	d := Decision{Menu: items, Look: c.look.of(items), File: c.scriptOrLoader(m), Why: "no profile is for this machine alone, so it gets the menu"}
 	if d.File == "" {
 		d.Reason = ReasonNoMenuLoader
 		d.Why = fmt.Sprintf("the menu is drawn by iPXE, and there is none for %s", m.Arch)
@@ -136,7 +137,7 @@ func (d Decision) Choose(profile string, m Machine) (chosen Decision, ok bool) {
 	m.IPXE = true
 	for _, p := range d.Menu {
 		if p.Name == profile {
-			return Decision{File: ScriptName, Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Menu: d.Menu, Why: "chosen in the menu"}, true
+			return Decision{File: ScriptName, Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Menu: d.Menu, Look: d.Look, Why: "chosen in the menu"}, true
 		}
 	}
 	return Decision{}, false
@@ -156,7 +157,7 @@ func (d Decision) Entries(m Machine) []Decision {
 	var entries []Decision
 	for _, p := range d.Menu {
 		e, _ := d.Choose(p.Name, m)
-		e.Menu = nil
+		e.Menu, e.Look = nil, Menu{}
 		if !m.IPXE {
 			e.Boot = p.BootFor(m)
 			e.File = cmp.Or(e.Boot.BootFile, d.File)

@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// menuTimeout is how long the menu waits before it boots from disk.
-const menuTimeoutMillis = 10_000
-
 // IPXEScript is the script that iPXE reads next on machine m after decision d:
 // one profile's files, or the menu.
 //
@@ -23,7 +20,7 @@ func IPXEScript(d Decision, m Machine) []byte {
 	case d.Boot.Instead == InsteadDisk:
 		sb.WriteString(bootFromDisk)
 	case d.Profile == "":
-		writeMenu(&sb, d.Menu)
+		writeMenu(&sb, d)
 	case d.Boot.BootFile != "":
 		writeChain(&sb, d)
 	default:
@@ -70,18 +67,30 @@ func writeFailed(sb *strings.Builder, d Decision) {
 	fmt.Fprintf(sb, ":failed\necho netbootd: the files of profile %s could not be loaded\nsleep 10\nexit 1\n", d.Profile)
 }
 
-// writeMenu draws the menu. Its default is the disk, so a machine that nobody
-// watches is never installed over. Each entry is a script of its own: asking for
-// it tells the server which profile was chosen.
-func writeMenu(sb *strings.Builder, items []*Profile) {
-	sb.WriteString("menu Boot from the network || goto disk\n")
+// writeMenu draws the menu. Unless somebody named another default it is the disk,
+// so that a machine that nobody watches is never installed over. Each entry is a
+// script of its own: asking for it tells the server which profile was chosen.
+func writeMenu(sb *strings.Builder, d Decision) {
+	fmt.Fprintf(sb, "menu %s || goto disk\n", echoText(d.Look.Title))
 	sb.WriteString("item disk Boot from disk\n")
-	for _, p := range items {
+	group := ""
+	for _, p := range d.Menu {
+		if p.Group != group {
+			group = p.Group
+			fmt.Fprintf(sb, "item --gap -- %s\n", echoText(group))
+		}
 		fmt.Fprintf(sb, "item %s %s\n", itemLabel(p.Name), echoText(p.Title))
 	}
-	fmt.Fprintf(sb, "choose --timeout %d --default disk chosen || goto disk\n", menuTimeoutMillis)
+	timeout, chosen := "", "disk"
+	if d.Look.Timeout > 0 {
+		timeout = fmt.Sprintf("--timeout %d ", d.Look.Timeout.Milliseconds())
+	}
+	if d.Look.Default != "" {
+		chosen = itemLabel(d.Look.Default)
+	}
+	fmt.Fprintf(sb, "choose %s--default %s chosen || goto disk\n", timeout, chosen)
 	sb.WriteString("goto ${chosen}\n")
-	for _, p := range items {
+	for _, p := range d.Menu {
 		fmt.Fprintf(sb, ":%s\nchain /%s%s%s || goto disk\n", itemLabel(p.Name), menuPrefix, p.Name, menuSuffix)
 	}
 	sb.WriteString(":disk\n" + bootFromDisk)

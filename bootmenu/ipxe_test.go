@@ -13,10 +13,16 @@ import (
 func TestIPXEScripts(t *testing.T) {
 	t.Parallel()
 	debian := Decision{File: ScriptName, Profile: "debian", Title: "Debian 12 installer", Boot: Boot{Kernel: "debian12/linux", Initrd: []string{"debian12/initrd.gz", "extra files/a+b.cpio"}, Cmdline: "console=ttyS0 --- quiet"}}
-	menu := Decision{File: ScriptName, Menu: []*Profile{
+	plain := []*Profile{
 		{Name: "debian", Title: "Debian 12 installer"},
 		{Name: "disk", Title: "Disk tools ${evil} || poweroff; # & more"},
-	}}
+	}
+	grouped := []*Profile{
+		{Name: "memtest", Title: "Memory test"},
+		{Name: "debian", Title: "Debian 12", Group: "Installers"},
+		{Name: "ubuntu", Title: "Ubuntu", Group: "Installers"},
+		{Name: "rescue", Title: "Rescue system", Group: "Tools & more"},
+	}
 	for file, c := range map[string]struct {
 		d Decision
 		m Machine
@@ -26,7 +32,8 @@ func TestIPXEScripts(t *testing.T) {
 		"kernel-alone": {Decision{Profile: "k", Title: "k", Boot: Boot{Kernel: "k"}}, Machine{Arch: ArchX64UEFI}},
 		"boot-file":    {Decision{Profile: "memtest", Title: "Memory test", Boot: Boot{BootFile: "memtest.efi"}}, Machine{Arch: ArchX64UEFI}},
 		"disk":         {Decision{Profile: "d", Title: "d", Boot: Boot{Instead: InsteadDisk}}, Machine{Arch: ArchX64UEFI}},
-		"menu":         {menu, Machine{Arch: ArchX86BIOS}},
+		"menu":         {Decision{File: ScriptName, Menu: plain, Look: Menu{}.of(plain)}, Machine{Arch: ArchX86BIOS}},
+		"menu-grouped": {Decision{File: ScriptName, Menu: grouped, Look: Menu{Title: "Lab 3", Default: "debian", Timeout: -1}.of(grouped)}, Machine{Arch: ArchX64UEFI}},
 	} {
 		got := string(IPXEScript(c.d, c.m))
 		path := filepath.Join("testdata", file+".ipxe")

@@ -33,5 +33,8 @@ type Menu struct {
 	Loader  Loader        // that draws it; empty: iPXE
 }
 
-// DefaultMenuTimeout is how long a menu waits for somebody.
-const DefaultMenuTimeout = 10 * time.Second
+// What a menu has that nobody gave another look.
+const (
+	DefaultMenuTitle   = "Boot from the network"
+	DefaultMenuTimeout = 10 * time.Second // how long it waits for somebody
+)

@@ -134,7 +134,7 @@ func (r *Responder) offer(v Verdict, req *dhcpv4.DHCPv4, past Past) Verdict {
 	if v.Machine.IPXE && past.Picked != "" {
 		if chosen, ok := d.Choose(past.Picked, v.Machine); ok {
 			d = chosen
-			d.Menu = nil
+			d.Menu, d.Look = nil, bootmenu.Menu{}
 		}
 	}
 	v.Decision, v.Why = d, d.Why
@@ -159,21 +159,25 @@ func (r *Responder) offer(v Verdict, req *dhcpv4.DHCPv4, past Past) Verdict {
 
 // Texts and times of the menu that firmware draws.
 const (
-	diskText    = "Boot from disk"
-	menuPrompt  = "Press F8 for the network boot menu"
-	menuSeconds = 10 // as the menu that iPXE draws
+	diskText   = "Boot from disk"
+	menuPrompt = "Press F8 for the network boot menu"
 	// soloSeconds is how long one can keep a machine from its own profile.
 	soloSeconds = 3
 )
 
-// menu completes v with a menu that the firmware draws. The disk stands first in
-// the menu of all profiles, so that a machine that nobody watches is never
-// installed over, and last beside the machine's own profile.
+// menu completes v with a menu that the firmware draws. The first item is the one
+// it takes by itself: in the menu of all profiles the default, which is the disk
+// unless somebody named another, so that a machine that nobody watches is never
+// installed over; else the machine's own profile, with the disk behind it.
 func (v Verdict) menu(req *dhcpv4.DHCPv4) Verdict {
 	disk := bootmenu.MenuItem{Type: bootmenu.ItemDisk, Text: diskText}
 	var items []bootmenu.MenuItem
+	first := 0 // of the menu of all profiles, with the disk in front
 	for i, e := range v.Decision.Entries(v.Machine) {
 		items = append(items, bootmenu.MenuItem{Type: bootmenu.FirstItem + bootmenu.ItemType(i), Text: e.Title})
+		if e.Profile == v.Decision.Look.Default {
+			first = i + 1
+		}
 	}
 	seconds, prompt := uint8(soloSeconds), menuPrompt
 	switch {
@@ -184,14 +188,23 @@ func (v Verdict) menu(req *dhcpv4.DHCPv4) Verdict {
 	case v.Decision.Profile != "":
 		items = append(items, disk)
 	default:
-		items, seconds = append([]bootmenu.MenuItem{disk}, items...), menuSeconds
-		v.Decision.Reason = "" // no loader is needed to draw this menu
+		items, seconds = append([]bootmenu.MenuItem{disk}, items...), v.Decision.Look.PXESeconds()
+		bringForward(items, first)
+		// No loader is needed to draw this menu.
+		v.Decision.Reason, v.Why = "", "no profile is for this machine alone, so its firmware draws the menu"
 	}
 	vendor, shown := bootmenu.BootMenu(items, v.Reply.From, seconds, prompt)
 	if shown < len(items) {
 		v.Why += fmt.Sprintf("; the firmware's menu has room for %d of its %d items", shown, len(items))
 	}
 	return v.reply(req, "", vendor)
+}
+
+// bringForward puts item i in front of those before it.
+func bringForward(items []bootmenu.MenuItem, i int) {
+	item := items[i]
+	copy(items[1:i+1], items[:i])
+	items[0] = item
 }
 
 // serveItem completes v for a machine whose firmware asks for an item of a menu.

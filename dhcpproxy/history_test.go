@@ -1,6 +1,8 @@
 package dhcpproxy
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -227,6 +229,43 @@ func TestTheFirmwaresMenuNeedsNoLoader(t *testing.T) {
 	pick := request{messageType: reqst, ciaddr: [4]byte{198, 18, 0, 50}, options: join(pxe, archX64, opt(43, 71, 4, 0x80, 0, 0, 0, 255))}
 	if v = p.ask(on4011("198.18.0.50:4011"), pick); v.Reply == nil || v.Reply.File != "x.efi" {
 		t.Errorf("the first item after the disk: %+v, %s", v.Reply, v.Why)
+	}
+}
+
+// TestTheFirmwaresMenuLooksAsItIsSaid reads the menu that firmware is told to draw:
+// what stands first in it is what it takes by itself.
+func TestTheFirmwaresMenuLooksAsItIsSaid(t *testing.T) {
+	t.Parallel()
+	var profiles []*bootmenu.Profile
+	for i := range 40 {
+		name := fmt.Sprintf("entry-%02d", i)
+		profiles = append(profiles, &bootmenu.Profile{Name: name, Title: name, Boot: bootmenu.Boot{BootFile: name, Offer: bootmenu.StyleMenu}})
+	}
+	onlyKernel := &bootmenu.Profile{Name: "kernel", Title: "kernel", Default: true, Boot: bootmenu.Boot{Kernel: "linux", Offer: bootmenu.StyleMenu}}
+	for name, c := range map[string]struct {
+		profiles []*bootmenu.Profile
+		look     bootmenu.Menu
+		prompt   string // how the line of the prompt ends
+		menu     string // how the line of the menu begins
+		told     string // how the word about it ends
+	}{
+		"by default":                     {profiles[:3], bootmenu.Menu{}, "for 10 s", `menu [0x0 "Boot from disk"] [0x8000 "entry-00"] [0x8001 "entry-01"] [0x8002 "entry-02"]`, "so its firmware draws the menu"},
+		"with another default":           {profiles[:3], bootmenu.Menu{Default: "entry-01", Timeout: time.Minute}, "for 60 s", `menu [0x8001 "entry-01"] [0x0 "Boot from disk"] [0x8000 "entry-00"] [0x8002 "entry-02"]`, "so its firmware draws the menu"},
+		"without a timeout":              {profiles[:1], bootmenu.Menu{Timeout: -1}, "for 255 s", `menu [0x0 "Boot from disk"] [0x8000 "entry-00"]`, "so its firmware draws the menu"},
+		"a default that needs a loader":  {[]*bootmenu.Profile{onlyKernel, profiles[0]}, bootmenu.Menu{}, "for 10 s", `menu [0x0 "Boot from disk"] [0x8000 "entry-00"]`, "so its firmware draws the menu"},
+		"of more than there is room for": {profiles, bootmenu.Menu{}, "for 10 s", `menu [0x0 "Boot from disk"] [0x8000 "entry-00"]`, "the firmware's menu has room for 11 of its 41 items"},
+	} {
+		p := newPlay(t, nil)
+		p.r.Selector = bootmenu.NewCatalog(c.profiles, nil, c.look)
+		v := p.ask(on67(), uefiDiscover)
+		if v.Reply == nil {
+			t.Errorf("%s: %s", name, v.Why)
+			continue
+		}
+		told := strings.Join(bootmenu.DescribeOption43(v.Reply.Packet.GetOneOption(dhcpv4.OptionVendorSpecificInformation)), "\n")
+		if !strings.Contains(told, c.prompt+"\n") || !strings.Contains(told, "\n"+c.menu) || !strings.HasSuffix(v.Why, c.told) {
+			t.Errorf("%s: %s\n%s", name, v.Why, told)
+		}
 	}
 }
 

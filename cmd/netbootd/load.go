@@ -87,6 +87,7 @@ func settingsOf(s config.Service) daemon.Settings {
 			Drain:        s.TFTP.Drain,
 			Write:        writeSettingsOf(s.TFTP.Write),
 		},
+		Menu:          s.Menu,
 		Images:        s.Images,
 		State:         s.State,
 		LoaderDirs:    loaderDirs(s),

@@ -174,6 +174,9 @@ func (h *Health) checkMenu(state *healthState, d bootmenu.Decision, m bootmenu.M
 		return silenced(d, first)
 	}
 	d.Menu = left
+	if !slices.ContainsFunc(left, func(p *bootmenu.Profile) bool { return p.Name == d.Look.Default }) {
+		d.Look.Default = "" // the disk
+	}
 	d.Why += "; left out: " + strings.Join(out, "; ")
 	return d
 }

@@ -109,11 +109,14 @@ func TestAFileIsJudgedForTheMachineThatAsks(t *testing.T) {
 func TestAnEntryThatCannotBeStartedIsNotInTheMenu(t *testing.T) {
 	t.Parallel()
 	good := &bootmenu.Profile{Name: "good", Title: "Good", Boot: bootmenu.Boot{BootFile: "efi/x64.efi"}}
-	lost := &bootmenu.Profile{Name: "lost", Title: "Lost", Boot: bootmenu.Boot{Kernel: "lost/linux"}}
+	lost := &bootmenu.Profile{Name: "lost", Title: "Lost", Default: true, Boot: bootmenu.Boot{Kernel: "lost/linux"}}
 	h, health := watched(t, good, lost)
 	for _, ipxe := range []bool{false, true} {
 		m := bootmenu.Machine{MAC: pcMAC, Arch: bootmenu.ArchX64UEFI, IPXE: ipxe}
 		d := h.answer(health, m)
+		if h.Catalog().Select(m).Look.Default != "lost" || d.Look.Default != "" {
+			t.Errorf("iPXE %v: the menu boots %q by itself, want the disk", ipxe, d.Look.Default)
+		}
 		if d.Silent() || names(d.Menu) != "good" || !strings.HasSuffix(d.Why, "; left out: profile lost: lost/linux is missing") {
 			t.Errorf("iPXE %v: %+v", ipxe, d)
 		}

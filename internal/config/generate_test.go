@@ -176,8 +176,8 @@ boots that are under way go on as they began.
   renewed. At the first start it is left out.
 - A mistake in netbootd.toml leaves everything as it was.
 - Removing a profile's file stops the profile.
-- Of netbootd.toml only loaders takes effect at once; everything else does so with a
-  restart, and a reload says so.
+- Of netbootd.toml only [menu] and loaders take effect at once; everything else does
+  so with a restart, and a reload says so.
 - Files below the images directory need no reload.
 `
 

@@ -105,6 +105,14 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	return p, fmt.Errorf("%s is not a network such as \"198.18.0.0/24\" or \"2001:db8::/64\"", quote(s))
 }
 
+// parseProfileName takes the name of a profile, which may not be there.
+func parseProfileName(s string) (string, error) {
+	if err := bootmenu.CheckName(s); err != nil {
+		return "", fmt.Errorf("is no name: %w", err)
+	}
+	return s, nil
+}
+
 // parseOption takes the name of an option of TFTP.
 func parseOption(s string) (string, error) {
 	names := tftp.OptionNames()

@@ -83,10 +83,28 @@ func (c profileCheck) exclusive(s section) {
 	c.problemf(later.offset, "%s exclude each other%s, keep one", strings.Join(names, " and "), s.where)
 }
 
-// menuEntry reports a profile of the menu that has nothing to be picked.
+// menuEntry reports a profile of the menu that has nothing to be picked, and keys
+// of the menu in one that is no entry of it.
 func (c profileCheck) menuEntry() {
-	if e, ok := c.root.byName["boot"]; ok && !c.matched {
+	if e, ok := c.root.byName["boot"]; ok && !c.matched && !c.profile.Once {
 		c.problemf(e.offset, "boot needs [match], for without it the profile is an entry of the menu")
+	}
+	beside := ""
+	switch {
+	case c.profile.Once:
+		beside = "once = true"
+	case c.matched:
+		beside = "[match]"
+	default:
+		return
+	}
+	for _, name := range []string{"group", "order", "default"} {
+		if e, ok := c.root.byName[name]; ok {
+			c.problemf(e.offset, "%s has no effect beside %s, for the profile is no entry of the menu then", name, beside)
+		}
+	}
+	if e, ok := c.root.byName["match"]; ok && c.profile.Once {
+		c.problemf(e.offset, "[match] has no effect beside once = true, for only machines that are assigned to the profile get it")
 	}
 }
 

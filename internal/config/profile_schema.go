@@ -26,6 +26,29 @@ func profileSchema(dr *draft) *table {
 			name: "autostart", value: boolean(&dr.profile.Autostart), def: "true", example: "false",
 			doc: "Whether the profile is started with the service. A profile that is not started is offered to nobody.",
 		},
+		{
+			name: "once", value: boolean(&dr.profile.Once), def: "false", example: "true", without: "[match]",
+			doc: "The profile is given only to machines that are assigned to it for one boot, and is no entry of the menu: for installers, so that no machine is installed over and over.",
+		},
+		{
+			name: "consumed", def: `"delivered"`, example: `"callback"`,
+			value: oneOf(&dr.profile.Consumed,
+				choice[bootmenu.Consumed]{"delivered", bootmenu.ConsumedDelivered},
+				choice[bootmenu.Consumed]{"callback", bootmenu.ConsumedCallback}),
+			doc: "What ends an assignment for one boot. delivered is that the kernel or the boot file was delivered to its end. callback is that the machine, or somebody for it, says that it is done.",
+		},
+		{
+			name: "group", value: text(&dr.profile.Group, parsePlain), def: "none", example: `"Installers"`, without: "[match]",
+			doc: "Heading that the menu shows above this entry and its neighbours of the same group.",
+		},
+		{
+			name: "order", value: number(&dr.profile.Order, -maxPriority, maxPriority), def: "0", example: "10", without: "[match]",
+			doc: "Place in the menu: entries stand by order, the lower the earlier, then by group, then by title.",
+		},
+		{
+			name: "default", value: boolean(&dr.profile.Default), def: "false", example: "true", without: "[match]",
+			doc: "The menu boots this entry after its timeout, instead of the disk. One profile may say so; default of [menu] in netbootd.toml stands above it.",
+		},
 	}
 	return &table{
 		keys: append(top, bootKeys(&dr.top, "nothing")...),

@@ -22,6 +22,7 @@ type Service struct {
 	State      string   // directory of what must survive a restart
 	Loaders    []string // directories searched for boot loaders; empty: the usual ones
 
+	Menu    bootmenu.Menu // Title and Loader are set, Timeout is not zero
 	Log     Log
 	DHCP    DHCP
 	TFTP    TFTP
@@ -98,6 +99,7 @@ func DefaultService() Service {
 		Profiles: "/etc/netbootd/profiles.d",
 		Images:   "/var/lib/netbootd/images",
 		State:    "/var/lib/netbootd/state",
+		Menu:     bootmenu.Menu{Title: bootmenu.DefaultMenuTitle, Timeout: bootmenu.DefaultMenuTimeout, Loader: bootmenu.LoaderIPXE},
 		DHCP: DHCP{
 			Enabled:         true,
 			IPXEUserClasses: []string{"iPXE"},

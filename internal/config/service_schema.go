@@ -56,8 +56,49 @@ func serviceSchema(s *Service, w *Write, quirks *[]*quirkDraft, dir string) *tab
 				doc:   "Directories that are searched for boot loaders (iPXE). Earlier ones win.",
 			},
 		},
-		tables: []table{logTable(&s.Log), dhcpTable(&s.DHCP, quirkTable(quirks)), tftpTable(&s.TFTP, writeTable(w, hostPath)), metricsTable(&s.Metrics), controlTable(&s.Control, dir)},
+		tables: []table{logTable(&s.Log), dhcpTable(&s.DHCP, quirkTable(quirks)), tftpTable(&s.TFTP, writeTable(w, hostPath)), menuTable(&s.Menu), metricsTable(&s.Metrics), controlTable(&s.Control, dir)},
 	}
+}
+
+// maxMenuTimeout is a little less than what firmware can count to.
+const maxMenuTimeout = 4 * time.Minute
+
+func menuTable(m *bootmenu.Menu) table {
+	return table{name: "menu", doc: "The menu of all profiles without [match], which machines get that no profile matches.", keys: []key{
+		{
+			name: "title", value: text(&m.Title, parsePlain), def: quote(bootmenu.DefaultMenuTitle), example: `"Lab 3"`,
+			doc: "What stands above the entries.",
+		},
+		{
+			name: "default", value: text(&m.Default, parseProfileName), def: "the profile that says default = true, else the disk", example: `"debian"`,
+			doc: "Name of the profile that is booted after the timeout. On machines that it has nothing for it is the disk.",
+		},
+		{
+			name: "timeout", value: menuTimeout(&m.Timeout), def: `"10s"`, example: `"1m"`,
+			doc: `How long the menu waits for somebody before it boots the default. "0s" waits for ever.`,
+		},
+		{
+			name: "loader", def: `"ipxe"`, example: `"grub"`,
+			value: oneOf(&m.Loader,
+				choice[bootmenu.Loader]{"ipxe", bootmenu.LoaderIPXE},
+				choice[bootmenu.Loader]{"grub", bootmenu.LoaderGRUB},
+				choice[bootmenu.Loader]{"pxelinux", bootmenu.LoaderPXELINUX}),
+			doc: "Boot loader that draws the menu.",
+		},
+	}}
+}
+
+// menuTimeout is a duration of which zero means that there is none.
+func menuTimeout(dst *time.Duration) value {
+	v := duration(dst, 0, maxMenuTimeout)
+	read := v.read
+	v.read = func(d *document, k *key, n *node) {
+		read(d, k, n)
+		if *dst == 0 {
+			*dst = -1
+		}
+	}
+	return v
 }
 
 func logTable(l *Log) table {

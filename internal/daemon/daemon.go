@@ -41,7 +41,8 @@ type Daemon struct {
 	started  StartedStore
 	failures chan error // a listener that broke down by itself
 
-	ops sync.Mutex // one start, stop or reload at a time
+	ops  sync.Mutex    // one start, stop or reload at a time; guards what follows
+	menu bootmenu.Menu // as it was last read
 
 	telling sync.Mutex        // guards what follows; files are looked at under it
 	faults  map[string]string // what was last told of a profile's files, by its name
@@ -87,6 +88,7 @@ func newDaemon(o Options) (*Daemon, error) {
 	}
 	d := &Daemon{
 		opts:     o,
+		menu:     o.Settings.Menu,
 		images:   store,
 		links:    &boottree.Links{},
 		history:  &dhcpproxy.History{Styles: styles},

@@ -51,7 +51,7 @@ func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation,
 		}
 	}
 	set := loaders.Scan(s.LoaderDirs)
-	catalog := bootmenu.NewCatalog(up, set.Preferred(), bootmenu.Menu{})
+	catalog := bootmenu.NewCatalog(up, set.Preferred(), s.Menu)
 	var selects dhcpproxy.Selector = catalog
 	store, unread := images.Open(s.Images)
 	if unread == nil {

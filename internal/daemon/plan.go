@@ -13,11 +13,12 @@ import (
 )
 
 // Settings are the service's own settings. Except for the loaders' directories
-// they hold for the life of the process.
+// and the menu they hold for the life of the process.
 type Settings struct {
 	Interfaces dhcpproxy.Policy
 	DHCP       DHCPSettings
 	TFTP       TFTPSettings
+	Menu       bootmenu.Menu
 
 	Images        string   // directory of the boot files; made if missing
 	State         string   // directory of what must survive a restart; made if missing

@@ -53,8 +53,9 @@ func (d *Daemon) reloadAll() {
 		return
 	}
 	if !reflect.DeepEqual(restartSettings(settings), restartSettings(d.opts.Settings)) {
-		d.opts.Logger.Warn("netbootd.toml has changed; all but profiles and loaders takes effect after a restart")
+		d.opts.Logger.Warn("netbootd.toml has changed; all but profiles, menu and loaders takes effect after a restart")
 	}
+	d.menu = settings.Menu
 	problems, err := d.apply(context.Background(), plan, d.scanLoaders(settings))
 	if err != nil {
 		problems = append(problems, explain(err).Error())
@@ -65,7 +66,7 @@ func (d *Daemon) reloadAll() {
 
 // restartSettings are the settings without those that a reload changes.
 func restartSettings(s Settings) Settings {
-	s.LoaderDirs = nil
+	s.LoaderDirs, s.Menu = nil, bootmenu.Menu{}
 	return s
 }
 
@@ -173,7 +174,7 @@ func (d *Daemon) publish(set *loaders.Set) {
 	}
 	d.mu.Unlock()
 	d.health.Watch(started, set)
-	d.tree.SetPlan(bootmenu.NewCatalog(started, set.Preferred(), bootmenu.Menu{}), set)
+	d.tree.SetPlan(bootmenu.NewCatalog(started, set.Preferred(), d.menu), set)
 	d.metrics.Profiles(states)
 }
 
