@@ -31,6 +31,13 @@ func (d *memoryDaemon) Status() client.Status {
 	return client.Status{Version: "1", Profiles: []client.Profile{d.profile()}}
 }
 
+func (d *memoryDaemon) ShowProfile(name string) (client.ProfileView, error) {
+	if name != d.profile().Name {
+		return client.ProfileView{}, control.NotFound(fmt.Sprintf("there is no profile %q", name))
+	}
+	return client.ProfileView{Profile: d.profile(), Boots: []client.ProfileBoot{{Arch: "x64-uefi", File: "x.efi"}}}, nil
+}
+
 func (d *memoryDaemon) Explain(q client.ExplainRequest) (client.Explanation, error) {
 	if len(q.Packet) == 0 {
 		return client.Explanation{}, control.Invalid("no packet")

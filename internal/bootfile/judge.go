@@ -18,6 +18,17 @@ const (
 	RoleInitrd
 )
 
+// String is the role in words.
+func (r Role) String() string {
+	switch r {
+	case RoleBootFile:
+		return "boot file"
+	case RoleKernel:
+		return "kernel"
+	}
+	return "initrd"
+}
+
 // A Use is what becomes of a file on one kind of machine.
 type Use struct {
 	Role   Role

@@ -12,8 +12,6 @@ import (
 	"netbootd/dhcpproxy"
 	"netbootd/internal/boottree"
 	"netbootd/internal/control"
-	"netbootd/internal/images"
-	"netbootd/internal/loaders"
 )
 
 // Explain implements control.Daemon, with the profiles that are started and the
@@ -34,39 +32,26 @@ func (d *Daemon) Explain(q control.ExplainRequest) (control.Explanation, error) 
 // Explain tells what a daemon that started now with these settings and this plan
 // would do with a request.
 func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation, error) {
-	started, err := newStartedFile(s.State).Load()
+	o, err := openOffline(s, p)
 	if err != nil {
 		return control.Explanation{}, err
 	}
+	defer o.Close()
 	styles, err := openStyles(s.State, time.Now, nil) // nothing is written
 	if err != nil {
 		return control.Explanation{}, err
 	}
-	var up, stopped []*bootmenu.Profile
-	for _, profile := range p.Profiles {
-		if wanted(profile, started) {
-			up = append(up, profile)
-		} else {
-			stopped = append(stopped, profile)
-		}
-	}
-	set := loaders.Scan(s.LoaderDirs)
-	catalog := bootmenu.NewCatalog(up, set.Preferred(), s.Menu)
-	var selects dhcpproxy.Selector = catalog
-	store, unread := images.Open(s.Images)
-	if unread == nil {
-		defer func() { _ = store.Close() }() // it was only read
-		tree := boottree.New(boottree.Options{Images: store, Links: &boottree.Links{}})
-		tree.SetPlan(catalog, set)
-		health := boottree.NewHealth(tree)
-		health.Watch(up, set)
-		selects = selector{tree, health}
+	var selects dhcpproxy.Selector = o.catalog
+	if o.tree != nil {
+		health := boottree.NewHealth(o.tree)
+		health.Watch(o.which(true), o.set)
+		selects = selector{o.tree, health}
 	}
 	history := &dhcpproxy.History{Styles: styles}
-	x := explainer{s, newResponder(selects, s.DHCP), history.Past, bootmenu.NewCatalog(stopped, set.Preferred(), bootmenu.Menu{})}
+	x := explainer{s, newResponder(selects, s.DHCP), history.Past, bootmenu.NewCatalog(o.which(false), o.set.Preferred(), bootmenu.Menu{})}
 	e, err := x.explain(q)
-	if unread != nil {
-		e.Notes = append(e.Notes, fmt.Sprintf("the files of profiles were not looked at: %v", unread))
+	if o.unread != nil {
+		e.Notes = append(e.Notes, o.unreadNote())
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Broken)) {
 		e.Notes = append(e.Notes, fmt.Sprintf("profile %s is broken and left out: %s", name, strings.Join(p.Broken[name], "; ")))

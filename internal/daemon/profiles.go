@@ -3,9 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"strings"
 
 	"netbootd/bootmenu"
@@ -107,7 +105,7 @@ func (d *Daemon) lookup(name string) (*profile, error) {
 	p, ok := d.profiles[name]
 	switch {
 	case !ok:
-		return nil, control.NotFound(fmt.Sprintf("there is no profile %q, only %s", name, known(slices.Sorted(maps.Keys(d.profiles)))))
+		return nil, unknownProfile(name, d.profiles)
 	case p.Profile == nil:
 		return nil, control.Conflict(fmt.Sprintf("profile %q is broken: %s", name, strings.Join(p.problems, "; ")))
 	}
