@@ -109,6 +109,8 @@ func judgeForUEFI(i Info, u Use) *Complaint {
 		return wrong(i, u.otherArch(), "the profile gives it to %s", u.Arch)
 	case u.IPXE && u.Role == RoleBootFile && slices.Contains([]Kind{IPXEScript, Text, Unknown}, i.Kind):
 		return nil
+	case u.Role == RoleKernel && (u.Loader == "" || u.Loader == bootmenu.LoaderIPXE) && i.Kind == IPXEScript:
+		return nil
 	case grub && fits && slices.Contains([]Kind{BzImage, ARM64Image, ARMZImage, RISCVImage}, i.Kind):
 		return nil
 	case u.starts() && i.Compression == "gzip" && i.EFI && fits && u.Arch == bootmenu.ArchARM64UEFI:
@@ -134,10 +136,12 @@ func judgeForBIOS(i Info, u Use) *Complaint {
 		return wrong(i, u.otherArch(), "the profile gives it to %s", u.Arch)
 	case BzImage:
 		return wrong(i, "name it as kernel instead of boot_file, and a boot loader is chosen for it", "a BIOS starts network boot programs only")
-	case IPXEScript:
-		return wrong(i, "name it under [ipxe]; the firmware is given iPXE if the profile has no other boot_file", "a BIOS starts network boot programs only")
 	}
-	return wrong(i, u.otherArch(), "a BIOS starts network boot programs only")
+	c := wrong(i, u.otherArch(), "a BIOS starts network boot programs only")
+	if i.Kind == IPXEScript { // an iPXE that does not say so looks like a BIOS
+		c.Hint, c.Warning = "name it under [ipxe], and iPXE for this arch as boot_file", true
+	}
+	return c
 }
 
 // judgeForBIOSLoader judges what a loader on a BIOS has to start. It takes kernels,

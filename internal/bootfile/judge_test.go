@@ -35,6 +35,8 @@ func TestJudgeSaysWhatAMachineCannotStart(t *testing.T) {
 		"a script on UEFI":                   {script, file(x64), "is an iPXE script, and x64-uefi starts EFI programs only"},
 		"a kernel with a stub as boot file":  {linux, file(x64), ""},
 		"a script for iPXE":                  {script, chain(x64), ""},
+		"a script in place of a kernel":      {script, kernel(x64), ""},
+		"a script for GRUB":                  {script, grub(x64), "is an iPXE script, and x64-uefi starts EFI programs only"},
 		"something for iPXE":                 {nbp, chain(x64), ""},
 		"another machine's program for iPXE": {efi("arm64"), chain(x64), "is an EFI program for arm64-uefi, and the profile gives it to x64-uefi"},
 		"a kernel":                           {linux, kernel(x64), ""},
@@ -74,7 +76,7 @@ func TestJudgeSaysWhatAMachineCannotStart(t *testing.T) {
 		if complaint := Judge(c.info, c.use); complaint != nil {
 			got, warning = complaint.Text, complaint.Warning
 		}
-		if got != c.want || warning != (got != "" && c.use.Role == RoleInitrd) {
+		if doubtful := c.use.Role == RoleInitrd || c.info == script && c.use == file(bios); got != c.want || warning != (got != "" && doubtful) {
 			t.Errorf("%s: got %q (a warning: %v), want %q", name, got, warning, c.want)
 		}
 	}
