@@ -1,6 +1,7 @@
 package boottree
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,7 +21,7 @@ const (
 	FaultMissing   Fault = "missing"    // a file it names is not in the tree
 	FaultForbidden Fault = "forbidden"  // there is something of that name that may not be served
 	FaultMachine   Fault = "wrong_arch" // an EFI program for another machine type
-	FaultNoLoader  Fault = "no_loader"  // no iPXE for an arch that needs one
+	FaultNoLoader  Fault = "no_loader"  // none for an arch that needs one
 )
 
 // A Finding is one fault of a profile on this host.
@@ -75,7 +76,7 @@ func (t *Tree) verifyBoot(p *bootmenu.Profile, m bootmenu.Machine) []Finding {
 	}
 	var found []Finding
 	for _, name := range boot.Files() {
-		f, err := t.find(visitor{machine: m, decision: bootmenu.Decision{Boot: boot}}, name)
+		f, err := t.find(context.Background(), visitor{machine: m, decision: bootmenu.Decision{Boot: boot}}, name)
 		if err != nil {
 			found = append(found, t.unservable(boot, name, err))
 			continue
@@ -85,13 +86,7 @@ func (t *Tree) verifyBoot(p *bootmenu.Profile, m bootmenu.Machine) []Finding {
 		}
 		_ = f.Close() // it was only read
 	}
-	if boot.Kernel != "" && m.Arch != bootmenu.ArchUnknown && t.Loaders().Preferred()[bootmenu.LoaderFor{Arch: m.Arch, Kind: bootmenu.LoaderIPXE}] == "" && !m.IPXE {
-		found = append(found, Finding{
-			Fault: FaultNoLoader, Arch: m.Arch,
-			Text: fmt.Sprintf("no boot loader for %s: its machines get no answer unless they run iPXE already", m.Arch),
-			Hint: loaders.Hint(m.Arch),
-		})
-	}
+	found = append(found, t.withoutLoader(p, m)...)
 	return found
 }
 
@@ -150,11 +145,11 @@ func (t *Tree) Bootable(p *bootmenu.Profile) bool {
 		switch {
 		case boot.BootFile != "":
 			return true
-		case boot.Kernel == "":
+		case boot.Kernel == "" && boot.Windows == "":
 			return p.BootFor(bootmenu.Machine{Arch: a, IPXE: true}).Bootable(a)
 		case a == bootmenu.ArchUnknown:
 			return len(preferred) > 0
 		}
-		return preferred[bootmenu.LoaderFor{Arch: a, Kind: bootmenu.LoaderIPXE}] != ""
+		return t.canLoad(boot, a)
 	})
 }
