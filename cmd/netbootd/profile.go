@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"netbootd/client"
+	"netbootd/internal/boottree"
 	"netbootd/internal/daemon"
 )
 
@@ -181,7 +182,7 @@ func fileText(f client.ProfileFile) string {
 	switch {
 	case f.Problem != "":
 		return f.Name + " (" + f.Problem + ")"
-	case f.Layer == "generated":
+	case f.Layer == string(boottree.LayerFile):
 		return f.Name + " (" + f.Kind + ")"
 	}
 	return fmt.Sprintf("%s (%d bytes, %s, from %s)", f.Name, f.Size, f.Kind, f.Layer)

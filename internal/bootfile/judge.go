@@ -16,6 +16,8 @@ const (
 	RoleBootFile Role = iota // handed over as it is
 	RoleKernel
 	RoleInitrd
+	RoleDeviceTree
+	RoleOther // it must be there, and not be empty
 )
 
 // String is the role in words.
@@ -25,8 +27,12 @@ func (r Role) String() string {
 		return "boot file"
 	case RoleKernel:
 		return "kernel"
+	case RoleInitrd:
+		return "initrd"
+	case RoleDeviceTree:
+		return "device tree"
 	}
-	return "initrd"
+	return "file"
 }
 
 // A Use is what becomes of a file on one kind of machine.
@@ -56,6 +62,10 @@ func Judge(i Info, u Use) *Complaint {
 		return &Complaint{Text: "is " + i.String(), Hint: "copy it again", Warning: u.Role == RoleInitrd}
 	case u.Role == RoleInitrd:
 		return judgeInitrd(i)
+	case u.Role == RoleDeviceTree && i.Kind != DeviceTree:
+		return wrong(i, "name a file that dtc wrote (.dtb)", "it is named as a device tree")
+	case u.Role == RoleDeviceTree, u.Role == RoleOther:
+		return nil
 	}
 	switch fw := u.Arch.Firmware(); {
 	case fw == bootmenu.FirmwareUEFI:
@@ -71,7 +81,9 @@ func Judge(i Info, u Use) *Complaint {
 }
 
 // starts tells whether it is a boot loader that starts the file.
-func (u Use) starts() bool { return u.IPXE || u.Role == RoleKernel }
+func (u Use) starts() bool {
+	return u.IPXE || u.Role == RoleKernel && u.Loader != bootmenu.LoaderNone
+}
 
 // cpu is the machine type of an arch; empty if it is not told by its name.
 func cpu(a bootmenu.Arch) CPU {

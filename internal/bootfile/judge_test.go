@@ -70,6 +70,11 @@ func TestJudgeSaysWhatAMachineCannotStart(t *testing.T) {
 		"a web page":                         {Info{Kind: HTML}, kernel(bios), "is a web page, such as a server sends in place of a file that it does not have"},
 		"a packed initrd":                    {Info{Kind: Compressed, Compression: "zstd"}, initrd, ""},
 		"an initrd of some kind":             {nbp, initrd, ""},
+		"a packed kernel for the firmware":   {packed, Use{Role: RoleKernel, Arch: arm64, Loader: bootmenu.LoaderNone}, "is a Linux kernel (Image) for arm64 compressed by gzip, and arm64-uefi starts EFI programs only"},
+		"a device tree":                      {Info{Kind: DeviceTree}, Use{Role: RoleDeviceTree, Arch: board}, ""},
+		"something else for a device tree":   {image, Use{Role: RoleDeviceTree, Arch: board}, "is a Linux kernel (Image) for arm64, and it is named as a device tree"},
+		"any other file":                     {nbp, Use{Role: RoleOther, Arch: x64}, ""},
+		"any other file that is empty":       {Info{Kind: Empty}, Use{Role: RoleOther, Arch: x64}, "is empty"},
 		"a kernel as initrd":                 {linux, initrd, "is a Linux kernel for x64, and it is named as an initrd"},
 	} {
 		got, warning := "", false

@@ -1,7 +1,6 @@
 package boottree
 
 import (
-	"cmp"
 	"slices"
 
 	"netbootd/bootmenu"
@@ -48,7 +47,7 @@ func (t *Tree) Describe(p *bootmenu.Profile) []Boot {
 // not name, they are those that there is one for.
 func (t *Tree) archsToDescribe(p *bootmenu.Profile) []bootmenu.Arch {
 	archs := Archs(p)
-	if archs[0] != bootmenu.ArchUnknown || p.Boot.Kernel == "" {
+	if archs[0] != bootmenu.ArchUnknown || p.Boot.Kernel == "" && p.Boot.Windows == "" {
 		return archs
 	}
 	archs = slices.Clone(archs[1:])
@@ -70,8 +69,8 @@ func (t *Tree) namedFiles(p *bootmenu.Profile, m bootmenu.Machine) []NamedFile {
 			f.Problem = faults[i].Text
 		}
 		switch l, _ := t.see(boot.Root, name, m.Arch); {
-		case isText(p, name):
-			f.Layer, f.Kind = LayerGenerated, "written for each machine"
+		case isWritten(p, name):
+			f.Layer, f.Kind = LayerFile, "written for each machine"
 		case l.err == nil:
 			f.Layer, f.Size, f.Kind = l.layer, l.size, l.info.String()
 		}
@@ -80,10 +79,15 @@ func (t *Tree) namedFiles(p *bootmenu.Profile, m bootmenu.Machine) []NamedFile {
 	return files
 }
 
-// Loader is the kind of boot loader that starts the kernel; empty if none does.
+// Loader is the kind of boot loader that starts the kernel, or Windows; empty if there
+// is neither.
 func (b Boot) Loader() bootmenu.Loader {
-	if b.Decision.Boot.Kernel == "" {
+	boot := b.Decision.Boot
+	switch {
+	case boot.Kernel == "" && boot.Windows == "":
 		return ""
+	case b.Machine.IPXE:
+		return bootmenu.LoaderIPXE
 	}
-	return cmp.Or(b.Decision.Boot.Loader, bootmenu.LoaderIPXE)
+	return boot.LoaderOn(b.Machine.Arch)
 }

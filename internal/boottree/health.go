@@ -88,6 +88,9 @@ func (h *Health) look(profiles []*bootmenu.Profile, set *loaders.Set) (changed [
 	before := h.state.Load()
 	next := &healthState{subjects: make(map[string]*subject), set: set, loaders: make(map[string]look)}
 	for _, l := range set.All() {
+		if l.Made { // when it is asked for, and then it is there
+			continue
+		}
 		next.loaders[l.Path] = seeLoader(l, before.loaders[l.Path])
 	}
 	loadersSame := set == before.set && maps.EqualFunc(next.loaders, before.loaders, look.same)
@@ -143,7 +146,7 @@ func (h *Health) Check(d bootmenu.Decision, m bootmenu.Machine) bootmenu.Decisio
 		return silenced(d, v)
 	}
 	if d.Profile != "" {
-		if v := h.verdict(state, d.Profile, m, d.ChoseLoader()); v.reason != "" {
+		if v := h.verdict(state, d.Profile, m, d.ChoseLoader() && d.Boot.LoaderOn(m.Arch) == bootmenu.LoaderIPXE); v.reason != "" {
 			return silenced(d, v)
 		}
 		return d

@@ -36,7 +36,7 @@ func (t *Tree) see(root, name string, arch bootmenu.Arch) (look, bool) {
 		return l, true
 	}
 	if loader, ok := t.findLoader(name, arch); ok {
-		return seeLoader(loader, look{}), true
+		return seeLoader(loader, look{}), !loader.Made
 	}
 	return l, true
 }

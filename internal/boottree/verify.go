@@ -11,7 +11,6 @@ import (
 	"netbootd/bootmenu"
 	"netbootd/internal/bootfile"
 	"netbootd/internal/images"
-	"netbootd/internal/loaders"
 )
 
 // Fault is the kind of a [Finding].
@@ -22,7 +21,7 @@ const (
 	FaultMissing   Fault = "missing"    // a file it names is not in the tree
 	FaultForbidden Fault = "forbidden"  // there is something of that name that may not be served
 	FaultWrongFile Fault = "wrong_file" // a file that the machine it is for cannot start
-	FaultNoLoader  Fault = "no_loader"  // no iPXE for an arch that needs one
+	FaultNoLoader  Fault = "no_loader"  // none for an arch that needs one
 )
 
 // A Finding is one fault of a profile on this host.
@@ -116,7 +115,7 @@ func (t *Tree) faults(p *bootmenu.Profile, m bootmenu.Machine, look lookup) []Fi
 	for _, name := range boot.Files() {
 		l, known := look(boot.Root, name, m.Arch)
 		switch {
-		case !known || isText(p, name):
+		case !known || isWritten(p, name):
 		case l.err != nil:
 			add(t.unservable(boot, name, l.err))
 		default:
@@ -128,9 +127,9 @@ func (t *Tree) faults(p *bootmenu.Profile, m bootmenu.Machine, look lookup) []Fi
 	return found
 }
 
-// isText tells whether p has that file written for its machines.
-func isText(p *bootmenu.Profile, name string) bool {
-	return slices.ContainsFunc(p.Texts, func(t bootmenu.Text) bool { return t.Name == name })
+// isWritten tells whether that file is written for each machine of p.
+func isWritten(p *bootmenu.Profile, name string) bool {
+	return isReserved(name) || slices.ContainsFunc(p.Texts, func(t bootmenu.Text) bool { return t.Name == name })
 }
 
 // rootFault is that of the directory that boot has names looked up in. A Raspberry Pi
@@ -152,26 +151,18 @@ func (t *Tree) rootFault(boot bootmenu.Boot, arch bootmenu.Arch, look lookup) (F
 
 // useOf is what becomes of a file of boot on m.
 func useOf(boot bootmenu.Boot, name string, m bootmenu.Machine) bootfile.Use {
-	u := bootfile.Use{Role: bootfile.RoleInitrd, Arch: m.Arch, IPXE: m.IPXE, Loader: boot.Loader}
-	switch name {
-	case boot.BootFile:
+	u := bootfile.Use{Role: bootfile.RoleOther, Arch: m.Arch, IPXE: m.IPXE, Loader: boot.LoaderOn(m.Arch)}
+	switch {
+	case name == boot.BootFile:
 		u.Role = bootfile.RoleBootFile
-	case boot.Kernel:
+	case name == boot.Kernel:
 		u.Role = bootfile.RoleKernel
+	case name == boot.FDT:
+		u.Role = bootfile.RoleDeviceTree
+	case slices.Contains(boot.Initrd, name):
+		u.Role = bootfile.RoleInitrd
 	}
 	return u
-}
-
-// withoutLoader is the finding that there is no loader for a machine that needs one.
-func (t *Tree) withoutLoader(p *bootmenu.Profile, m bootmenu.Machine) []Finding {
-	if p.BootFor(m).Kernel == "" || m.IPXE || m.Arch == bootmenu.ArchUnknown || t.Loaders().Preferred()[bootmenu.LoaderFor{Arch: m.Arch, Kind: bootmenu.LoaderIPXE}] != "" {
-		return nil
-	}
-	return []Finding{{
-		Profile: p.Name, Fault: FaultNoLoader, Arch: m.Arch,
-		Text: fmt.Sprintf("no boot loader for %s: its machines get no answer unless they run iPXE already", m.Arch),
-		Hint: loaders.Hint(m.Arch),
-	}}
 }
 
 // unservable says why a file cannot be served.
@@ -209,11 +200,11 @@ func (t *Tree) Bootable(p *bootmenu.Profile) bool {
 		switch {
 		case boot.BootFile != "":
 			return true
-		case boot.Kernel == "":
+		case boot.Kernel == "" && boot.Windows == "":
 			return p.BootFor(bootmenu.Machine{Arch: a, IPXE: true}).Bootable(a)
 		case a == bootmenu.ArchUnknown:
 			return len(preferred) > 0
 		}
-		return preferred[bootmenu.LoaderFor{Arch: a, Kind: bootmenu.LoaderIPXE}] != ""
+		return t.canLoad(boot, a)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"netbootd/internal/boottree"
 	"netbootd/internal/control"
 	"netbootd/internal/images"
+	"netbootd/internal/loaders"
 	"netbootd/metrics"
 	"netbootd/tftp"
 )
@@ -97,7 +99,10 @@ func newDaemon(o Options) (*Daemon, error) {
 		faults:   make(map[string]string),
 		failures: make(chan error, 1),
 	}
-	d.tree = boottree.New(boottree.Options{Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched})
+	d.tree = boottree.New(boottree.Options{
+		Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched,
+		Builder: loaders.NewBuilder(filepath.Join(o.Settings.State, "loaders")),
+	})
 	d.health = boottree.NewHealth(d.tree)
 	d.log = bootlog.New(bootlog.Options{Logger: o.Logger, MAC: d.links.MAC})
 	d.metrics = metrics.New(o.Build, d.engineStats)

@@ -76,12 +76,12 @@ func (d *Daemon) scanLoaders(s Settings) *loaders.Set {
 	preferred := set.Preferred()
 	if !maps.Equal(preferred, before.Preferred()) {
 		for _, l := range set.All() {
-			if preferred[bootmenu.LoaderFor{Arch: l.Arch, Kind: bootmenu.LoaderIPXE}] == l.TreeName() {
+			if preferred[bootmenu.LoaderFor{Arch: l.Arch, Kind: l.Kind}] == l.TreeName() {
 				d.opts.Logger.Info("boot loader found", "arch", l.Arch.String(), "path", l.Path, "file", l.TreeName())
 			}
 		}
 		if len(preferred) == 0 {
-			d.opts.Logger.Warn("no boot loader was found", "looked_in", s.LoaderDirs, "hint", loaders.Hint(bootmenu.ArchX64UEFI))
+			d.opts.Logger.Warn("no boot loader was found", "looked_in", s.LoaderDirs, "hint", loaders.Hint(bootmenu.ArchX64UEFI, bootmenu.LoaderIPXE))
 		}
 	}
 	for _, skip := range set.Skipped {

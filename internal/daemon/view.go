@@ -56,7 +56,7 @@ func bootView(b boottree.Boot) control.ProfileBoot {
 	if b.Decision.Silent() {
 		v.Why = b.Decision.Why
 	}
-	if b.Decision.Generated() || b.Decision.ChoseLoader() {
+	if b.Decision.Generated() || b.Decision.ChoseLoader() && b.Loader() == bootmenu.LoaderIPXE {
 		v.Generated = append(v.Generated, bootmenu.ScriptName)
 	}
 	for _, f := range b.Files {

@@ -74,9 +74,9 @@ func TestScanKnowsLoadersByTheirContent(t *testing.T) {
 func TestFindTakesFullAndBareNames(t *testing.T) {
 	t.Parallel()
 	s := &Set{loaders: []Loader{
-		{Arch: bootmenu.ArchX64UEFI, Name: "ipxe.efi"},
-		{Arch: bootmenu.ArchARM64UEFI, Name: "ipxe.efi"},
-		{Arch: bootmenu.ArchX86BIOS, Name: "undionly.kpxe"},
+		{Arch: bootmenu.ArchX64UEFI, Kind: bootmenu.LoaderIPXE, Name: "ipxe.efi"},
+		{Arch: bootmenu.ArchARM64UEFI, Kind: bootmenu.LoaderIPXE, Name: "ipxe.efi"},
+		{Arch: bootmenu.ArchX86BIOS, Kind: bootmenu.LoaderIPXE, Name: "undionly.kpxe"},
 	}}
 	for _, c := range []struct {
 		name string

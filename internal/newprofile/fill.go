@@ -28,8 +28,9 @@ var fillers = map[string]filler{
 		{"x86-bios", "grub/i386-pc/core.0"},
 		{"x64-uefi", "grub/x86_64-efi/core.efi"},
 	}}, scan: grub},
-	"esxi":    {usual: content{Dir: "esxi8", BootFile: "mboot.efi"}, scan: esxi},
-	"memtest": {usual: content{Dir: "memtest", Kernel: "memtest/memtest86+x64.bin", BootFile: "memtest/memtest86+x64.efi"}, scan: memtest},
+	"esxi":       {usual: content{Dir: "esxi8", BootFile: "mboot.efi"}, scan: esxi},
+	"windows-pe": {usual: content{Dir: "winpe"}, scan: windows},
+	"memtest":    {usual: content{Dir: "memtest", Kernel: "memtest/memtest86+x64.bin", BootFile: "memtest/memtest86+x64.efi"}, scan: memtest},
 }
 
 // cpuArchs are the archs whose machines start a kernel for a CPU, the CPUs in the order
@@ -223,6 +224,16 @@ func esxi(c *content, found []Image) error {
 		return fmt.Errorf("%s holds no mboot.efi; copy efi/boot/bootx64.efi of the ISO image to that name", c.Dir)
 	}
 	c.Dir, c.BootFile = path.Dir(found[i].Name), path.Base(found[i].Name)
+	return nil
+}
+
+// windows takes the directory of wimboot.
+func windows(c *content, found []Image) error {
+	i := slices.IndexFunc(found, func(i Image) bool { return strings.EqualFold(path.Base(i.Name), "wimboot") })
+	if i < 0 {
+		return fmt.Errorf("%s holds no wimboot", c.Dir)
+	}
+	c.Dir = path.Dir(found[i].Name)
 	return nil
 }
 

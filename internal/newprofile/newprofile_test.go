@@ -129,6 +129,7 @@ func TestWriteNamesWhatADirectoryHolds(t *testing.T) {
 			[]string{"[arch.x86-bios]", `boot_file = "d/i386-pc/core.0"`, "[arch.x64-uefi]", `boot_file = "d/x86_64-efi/core.efi"`, "[arch.arm64-uefi]"}, "odd",
 		},
 		"ESXi":       {"esxi", fstest.MapFS{"d/8/mboot.efi": pe(0x8664), "d/8/boot.cfg": text}, []string{`root = "d/8"`, `boot_file = "mboot.efi"`}, ""},
+		"Windows":    {"windows-pe", fstest.MapFS{"d/pe/wimboot": linux64, "d/pe/sources/boot.wim": blob}, []string{`windows = "d/pe"`}, ""},
 		"Memtest86+": {"memtest", fstest.MapFS{"d/memtest86+x64.bin": linux64, "d/memtest86+x64.efi": pe(0x8664), "d/memtest86+ia32.bin": linux32, "d/memtest86+ia32.efi": pe(0x014c)}, []string{`kernel = "d/memtest86+x64.bin"`, `boot_file = "d/memtest86+x64.efi"`}, "ia32"},
 	} {
 		found, err := scanned(t, c.files, "d")
@@ -158,6 +159,7 @@ func TestWriteSaysWhatIsMissing(t *testing.T) {
 		"ipxe-script":      "d holds no file that begins with #!ipxe",
 		"grub":             "d holds neither core.0 nor an EFI program whose name begins with core or grub",
 		"esxi":             "d holds no mboot.efi; copy efi/boot/bootx64.efi of the ISO image to that name",
+		"windows-pe":       "d holds no wimboot",
 		"memtest":          "d holds no memtest86+x64.bin and memtest86+x64.efi",
 		"nonsense":         `there is no template "nonsense"`,
 	} {
