@@ -53,7 +53,7 @@ func TestSelectDecidesWhatAMachineGets(t *testing.T) {
 		"the menu needs a loader":                        {[]*Profile{menuEntry}, arm, "", "", ReasonNoMenuLoader},
 		"a Raspberry Pi needs no more than a directory":  {[]*Profile{pi}, Machine{MAC: bios.MAC, Arch: ArchRPi}, "bootcode.bin", "pi", ""},
 		"any other machine needs more":                   {[]*Profile{pi}, bios, "", "", ReasonNoProfile},
-		"a kernel needs a loader on a Raspberry Pi too":  {[]*Profile{kernel}, Machine{MAC: bios.MAC, Arch: ArchRPi}, "", "debian", ReasonNoLoader},
+		"a Raspberry Pi starts a kernel by itself":       {[]*Profile{kernel}, Machine{MAC: bios.MAC, Arch: ArchRPi}, "bootcode.bin", "debian", ""},
 		"BIOS is told to boot from disk without a file":  {[]*Profile{disk}, bios, "", "disk", ""},
 		"UEFI is told to boot from disk without a file":  {[]*Profile{disk}, uefi, "", "disk", ""},
 		"iPXE is told to boot from disk by a script":     {[]*Profile{disk}, ipxe, ScriptName, "disk", ""},

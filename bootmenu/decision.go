@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Reason says why a machine gets no answer. Reasons are a closed set, because
@@ -15,29 +14,33 @@ type Reason string
 const (
 	ReasonNoProfile    Reason = "no_profile"     // no started profile is for this machine
 	ReasonNoLoader     Reason = "no_loader"      // the profile needs a loader that is not there for this arch
-	ReasonNoMenuLoader Reason = "no_menu_loader" // the menu needs iPXE, and there is none for this arch
+	ReasonNoMenuLoader Reason = "no_menu_loader" // there is no loader for this arch that draws the menu
 	ReasonLocalBoot    Reason = "local_boot"     // the profile says that it does not boot from the network
+	ReasonFileMissing  Reason = "file_missing"   // a file that the profile names is not there, or may not be served
+	ReasonWrongFile    Reason = "wrong_file"     // a file that the profile names is of a kind that the machine cannot start
 )
 
 // Names in the boot tree that the program writes itself. No file of the same
 // name hides them: a hand-written script is chosen with [ipxe] boot_file.
 const (
-	ScriptName = "netbootd/boot.ipxe"
-	menuPrefix = "netbootd/menu/"
-	menuSuffix = ".ipxe"
+	ReservedDir = "netbootd"
+	ScriptName  = ReservedDir + "/boot.ipxe"
+	menuPrefix  = ReservedDir + "/menu/"
 )
 
 // A Decision is what one machine gets, and why. It is a plain value and stays
 // true for the boot it was made for, whatever is reloaded meanwhile.
 type Decision struct {
-	File    string     // what to hand to the client now; empty for silence, and for word to boot from disk
-	Profile string     // the profile's name; empty for the menu and for silence
-	Title   string     // the profile's title
-	Boot    Boot       // what the profile says for this machine
-	Menu    []*Profile // the entries in their order, if it is the menu or was chosen in it
-	Look    Menu       // of that menu, with nothing left to default: its Default is an entry, or empty for the disk
-	Reason  Reason     // why silence; empty otherwise
-	Why     string     // which rule decided, for people
+	File    string            // what to hand to the client now; empty for silence, and for word to boot from disk
+	Profile string            // the profile's name; empty for the menu and for silence
+	Title   string            // the profile's title
+	Boot    Boot              // what the profile says for this machine
+	Vars    map[string]string // of the profile, for its templates
+	Texts   []Text            // that the profile has written for its machines
+	Menu    []*Profile        // the entries in their order, if it is the menu or was chosen in it
+	Look    Menu              // of that menu, with nothing left to default: its Default is an entry, or empty for the disk
+	Reason  Reason            // why silence; empty otherwise
+	Why     string            // which rule decided, for people
 }
 
 // Silent tells whether the machine gets no answer.
@@ -48,29 +51,49 @@ func (d Decision) Silent() bool { return d.Reason != "" }
 func (d Decision) Generated() bool { return d.File == ScriptName }
 
 // ChoseLoader tells whether the client is handed a loader that the program chose,
-// which will come back for the script.
+// which will come back for its text.
 func (d Decision) ChoseLoader() bool {
-	return d.File != "" && !d.Generated() && d.File != d.Boot.BootFile && d.File != rpiFirstFile
+	return d.File != "" && !d.Generated() && !slices.Contains([]string{d.Boot.BootFile, d.Boot.Kernel, rpiFirstFile, ubootScript}, d.File)
 }
 
 // boot is the decision for a machine that gets profile p.
 func (c *Catalog) boot(p matched, m Machine) Decision {
-	d := Decision{Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Why: p.why}
+	d := Decision{Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Vars: p.Vars, Texts: p.Texts, Why: p.why}
 	switch {
 	case d.Boot.Instead != InsteadNothing:
 		return d.local(m)
 	case d.Boot.BootFile != "":
 		d.File = d.Boot.BootFile
-	case d.Boot.Kernel == "":
+	case d.Boot.Kernel == "" && d.Boot.Windows == "":
 		d.File = rpiFirstFile // nothing else is bootable so
 	default:
-		d.File = c.scriptOrLoader(m)
+		d.File = c.firstFile(d.Boot, m)
 	}
 	if d.File == "" {
 		d.Reason = ReasonNoLoader
-		d.Why = fmt.Sprintf("profile %s starts a kernel, and there is no iPXE for %s to do it", p.Name, m.Arch)
+		d.Why = fmt.Sprintf("profile %s starts a kernel, and there is no %s for %s to do it", p.Name, d.Boot.LoaderOn(m.Arch).Title(), m.Arch)
 	}
 	return d
+}
+
+// firstFile is what a machine is handed that starts a kernel, or Windows: the
+// generated script if it runs iPXE already, else a loader; empty if there is none.
+// Without a loader UEFI starts the kernel itself, and U-Boot a script of ours.
+func (c *Catalog) firstFile(b Boot, m Machine) string {
+	fw, kind := m.Arch.Firmware(), b.LoaderOn(m.Arch)
+	switch {
+	case m.IPXE:
+		return ScriptName
+	case kind != LoaderNone:
+		return c.loaders[LoaderFor{m.Arch, kind}]
+	case fw == FirmwareRPi:
+		return rpiFirstFile
+	case fw == FirmwareUBoot:
+		return ubootScript
+	case fw == FirmwareUEFI:
+		return b.Kernel
+	}
+	return ""
 }
 
 // rpiFirstFile stands for all that a Raspberry Pi asks for: it goes by names of
@@ -97,10 +120,11 @@ func (d Decision) local(m Machine) Decision {
 
 // showMenu is the decision for a machine that gets the menu.
 func (c *Catalog) showMenu(items []*Profile, m Machine) Decision {
-	d := Decision{Menu: items, Look: c.look.of(items), File: c.scriptOrLoader(m), Why: "no profile is for this machine alone, so it gets the menu"}
+	d := Decision{Menu: items, Look: c.look.of(items), Why: "no profile is for this machine alone, so it gets the menu"}
+	d.File = c.menuLoader(d.Look.Loader, m)
 	if d.File == "" {
 		d.Reason = ReasonNoMenuLoader
-		d.Why = fmt.Sprintf("the menu is drawn by iPXE, and there is none for %s", m.Arch)
+		d.Why = fmt.Sprintf("the menu is drawn by %s, and there is none for %s", d.Look.Loader.Title(), m.Arch)
 	}
 	for _, p := range items {
 		d.Boot.Offer = cmp.Or(d.Boot.Offer, p.BootFor(m).Offer)
@@ -108,13 +132,14 @@ func (c *Catalog) showMenu(items []*Profile, m Machine) Decision {
 	return d
 }
 
-// scriptOrLoader is the generated script for a client that runs iPXE already,
-// else the iPXE to hand to its firmware, else empty.
-func (c *Catalog) scriptOrLoader(m Machine) string {
+// menuLoader is what draws the menu on a machine: the generated script if it runs
+// iPXE already, else a loader of that kind; iPXE where there is none of that kind
+// for the arch, as PXELINUX for UEFI; else empty.
+func (c *Catalog) menuLoader(kind Loader, m Machine) string {
 	if m.IPXE {
 		return ScriptName
 	}
-	return c.loaders[LoaderFor{m.Arch, LoaderIPXE}]
+	return cmp.Or(c.loaders[LoaderFor{m.Arch, kind}], c.loaders[LoaderFor{m.Arch, LoaderIPXE}])
 }
 
 // menuFor is the menu's entries that m could boot.
@@ -122,7 +147,7 @@ func (c *Catalog) menuFor(m Machine) []*Profile {
 	m.IPXE = true // whatever the firmware picks from it, iPXE may have to load
 	var items []*Profile
 	for _, p := range c.menu {
-		if b := p.BootFor(m); b.BootFile != "" || b.Kernel != "" {
+		if b := p.BootFor(m); b.BootFile != "" || b.Kernel != "" || b.Windows != "" && startsWindows(m.Arch) {
 			items = append(items, p)
 		}
 	}
@@ -130,12 +155,15 @@ func (c *Catalog) menuFor(m Machine) []*Profile {
 }
 
 // Choose is the decision for a machine that picked the entry of that name from
-// the menu of d. ok is false if there is no such entry.
+// the menu of d. ok is false if there is no such entry. m.IPXE tells whether iPXE
+// drew the menu.
 func (d Decision) Choose(profile string, m Machine) (chosen Decision, ok bool) {
-	m.IPXE = true
 	for _, p := range d.Menu {
 		if p.Name == profile {
-			return Decision{File: ScriptName, Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Menu: d.Menu, Look: d.Look, Why: "chosen in the menu"}, true
+			return Decision{
+				File: ScriptName, Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Vars: p.Vars, Texts: p.Texts,
+				Menu: d.Menu, Look: d.Look, Why: "chosen in the menu",
+			}, true
 		}
 	}
 	return Decision{}, false
@@ -157,18 +185,9 @@ func (d Decision) Entries(m Machine) []Decision {
 		e, _ := d.Choose(p.Name, m)
 		e.Menu, e.Look = nil, Menu{}
 		if !m.IPXE {
-			e.Boot = p.BootFor(m)
 			e.File = cmp.Or(e.Boot.BootFile, d.File)
 		}
 		entries = append(entries, e)
 	}
 	return slices.DeleteFunc(entries, func(e Decision) bool { return e.File == "" })
-}
-
-// MenuEntry is the profile that name asks for, if it is the name of a menu
-// entry's script.
-func MenuEntry(name string) (profile string, ok bool) {
-	name, ok1 := strings.CutPrefix(name, menuPrefix)
-	profile, ok2 := strings.CutSuffix(name, menuSuffix)
-	return profile, ok1 && ok2
 }

@@ -3,6 +3,7 @@ package bootmenu
 import (
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 )
 
@@ -23,6 +24,8 @@ func IPXEScript(d Decision, m Machine) []byte {
 		writeMenu(&sb, d)
 	case d.Boot.BootFile != "":
 		writeChain(&sb, d)
+	case d.Boot.Windows != "":
+		writeWindows(&sb, d)
 	default:
 		writeKernel(&sb, d, m)
 	}
@@ -61,6 +64,30 @@ func writeChain(sb *strings.Builder, d Decision) {
 	writeFailed(sb, d)
 }
 
+// wimboot is the loader of Windows PE images, in the directory of the medium.
+const wimboot = "wimboot"
+
+// windowsFiles are the files of a Windows PE medium, and the names under which
+// wimboot looks for them.
+var windowsFiles = []struct{ path, name string }{
+	{"boot/bcd", "BCD"},
+	{"boot/boot.sdi", "boot.sdi"},
+	{"sources/boot.wim", "boot.wim"},
+}
+
+// writeWindows starts Windows PE. On BIOS wimboot is a kernel that knows its files
+// by the first word of their arguments, on UEFI an EFI program that knows them by
+// their names in iPXE: each gets both.
+func writeWindows(sb *strings.Builder, d Decision) {
+	fmt.Fprintf(sb, "echo netbootd: %s\nimgfree\n", echoText(d.Title))
+	fmt.Fprintf(sb, "kernel %s || goto failed\n", uriPath(path.Join(d.Boot.Windows, wimboot)))
+	for _, f := range windowsFiles {
+		fmt.Fprintf(sb, "initrd --name %s %s %[1]s || goto failed\n", f.name, uriPath(path.Join(d.Boot.Windows, f.path)))
+	}
+	sb.WriteString("boot || goto failed\n")
+	writeFailed(sb, d)
+}
+
 // writeFailed ends a script whose files could not be loaded. The message stays
 // for ten seconds; then the firmware goes on with its next boot device.
 func writeFailed(sb *strings.Builder, d Decision) {
@@ -91,7 +118,7 @@ func writeMenu(sb *strings.Builder, d Decision) {
 	fmt.Fprintf(sb, "choose %s--default %s chosen || goto disk\n", timeout, chosen)
 	sb.WriteString("goto ${chosen}\n")
 	for _, p := range d.Menu {
-		fmt.Fprintf(sb, ":%s\nchain /%s%s%s || goto disk\n", itemLabel(p.Name), menuPrefix, p.Name, menuSuffix)
+		fmt.Fprintf(sb, ":%s\nchain /%s || goto disk\n", itemLabel(p.Name), FormatIPXE.entryName(p.Name))
 	}
 	sb.WriteString(":disk\n" + bootFromDisk)
 }

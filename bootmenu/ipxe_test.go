@@ -54,11 +54,13 @@ func TestIPXEScripts(t *testing.T) {
 
 func TestMenuEntryNames(t *testing.T) {
 	t.Parallel()
-	if name, ok := MenuEntry("netbootd/menu/debian-12.ipxe"); !ok || name != "debian-12" {
-		t.Errorf("got %q, %v", name, ok)
+	for name, want := range map[string]Format{"netbootd/menu/debian-12.ipxe": FormatIPXE, "netbootd/menu/debian-12.grub": FormatGRUB, "netbootd/menu/debian-12.pxelinux": FormatPXELINUX} {
+		if profile, f, ok := MenuEntry(name); !ok || profile != "debian-12" || f != want || f.entryName(profile) != name {
+			t.Errorf("%s: got %q, %q, %v", name, profile, f, ok)
+		}
 	}
 	for _, name := range []string{ScriptName, "netbootd/menu/debian", "menu/debian.ipxe"} {
-		if _, ok := MenuEntry(name); ok {
+		if _, _, ok := MenuEntry(name); ok {
 			t.Errorf("%q is no entry", name)
 		}
 	}

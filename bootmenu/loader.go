@@ -14,6 +14,21 @@ const (
 	LoaderNone     Loader = "none"     // the firmware loads kernels itself, or reads what we write for it
 )
 
+// Title is the loader's name for people.
+func (l Loader) Title() string {
+	switch l {
+	case LoaderIPXE:
+		return "iPXE"
+	case LoaderGRUB:
+		return "GRUB"
+	case LoaderPXELINUX:
+		return "PXELINUX"
+	case LoaderShim:
+		return "shim with its GRUB"
+	}
+	return "loader"
+}
+
 // Loaders gives for an arch and a kind the name in the boot tree of the loader to
 // hand out.
 type Loaders map[LoaderFor]string

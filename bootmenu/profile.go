@@ -1,7 +1,9 @@
 package bootmenu
 
 import (
+	"cmp"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 )
@@ -62,9 +64,10 @@ type Boot struct {
 	BootFile string     // handed to the firmware as it is
 	Kernel   string     // started through a loader
 	Windows  string     // directory with Windows PE and wimboot, started through iPXE
-	Loader   Loader     // that starts the kernel; empty: iPXE
+	Loader   Loader     // that starts the kernel; empty: see [Boot.LoaderOn]
 	Initrd   []string   // loaded with the kernel, in this order
-	Cmdline  string     // the kernel's command line
+	FDT      string     // device tree that the kernel is given; empty: the firmware's own
+	Cmdline  string     // the kernel's command line, a template until [Decision.For]
 	Instead  Instead    // of loading anything
 	Offer    Style      // form of the reply; empty: what the machine's kind follows
 	TFTP     TFTPLimits // [tftp]: bounds for fetching all that
@@ -87,6 +90,7 @@ type Overlay struct {
 	Windows  *string
 	Loader   Loader
 	Initrd   []string // empty but not nil: no initrd
+	FDT      *string
 	Cmdline  *string
 	Instead  Instead
 	Offer    Style
@@ -95,37 +99,62 @@ type Overlay struct {
 // Bootable tells whether a machine of that arch knows what to do. A Raspberry Pi
 // needs no more than a directory: it asks for its files by names of its own.
 func (b Boot) Bootable(a Arch) bool {
-	return b.BootFile != "" || b.Kernel != "" || b.Instead != InsteadNothing || a == ArchRPi && b.Root != ""
+	return b.BootFile != "" || b.Kernel != "" || b.Instead != InsteadNothing || a == ArchRPi && b.Root != "" ||
+		b.Windows != "" && startsWindows(a)
+}
+
+// startsWindows tells whether wimboot runs on that arch. Of an unknown one nobody
+// can say that it does not.
+func startsWindows(a Arch) bool { return a == ArchX86BIOS || a == ArchX64UEFI || a == ArchUnknown }
+
+// LoaderOn is the kind of loader that starts the kernel on machines of that arch.
+// U-Boot and the Raspberry Pi are loaders themselves, whatever the profile says.
+func (b Boot) LoaderOn(a Arch) Loader {
+	if fw := a.Firmware(); fw == FirmwareUBoot || fw == FirmwareRPi {
+		return LoaderNone
+	}
+	return cmp.Or(b.Loader, LoaderIPXE)
 }
 
 // Files are the names that must exist in the tree for a boot to succeed.
 func (b Boot) Files() []string {
 	var names []string
-	for _, n := range append([]string{b.BootFile, b.Kernel}, b.Initrd...) {
+	for _, n := range append([]string{b.BootFile, b.Kernel, b.FDT}, b.Initrd...) {
 		if n != "" {
 			names = append(names, n)
+		}
+	}
+	if b.Windows != "" {
+		names = append(names, path.Join(b.Windows, wimboot))
+		for _, f := range windowsFiles {
+			names = append(names, path.Join(b.Windows, f.path))
 		}
 	}
 	return names
 }
 
 // With is b with the keys of o put in place of its own. Because a boot file, a
-// kernel and what is got instead exclude each other, naming one takes away the
-// others.
+// kernel, Windows and what is got instead exclude each other, naming one takes
+// away the others.
 func (b Boot) With(o Overlay) Boot {
 	if o.Instead != InsteadNothing {
 		b = Boot{Root: b.Root, Offer: b.Offer, Instead: o.Instead}
 	}
 	if o.BootFile != nil {
-		b.BootFile = *o.BootFile
-		b.Kernel, b.Initrd, b.Cmdline, b.Instead = "", nil, "", InsteadNothing
+		b = Boot{Root: b.Root, Offer: b.Offer, TFTP: b.TFTP, BootFile: *o.BootFile}
+	}
+	if o.Windows != nil {
+		b = Boot{Root: b.Root, Offer: b.Offer, TFTP: b.TFTP, Windows: *o.Windows}
 	}
 	if o.Kernel != nil {
 		b.Kernel = *o.Kernel
-		b.BootFile, b.Instead = "", InsteadNothing
+		b.BootFile, b.Windows, b.Instead = "", "", InsteadNothing
 	}
 	if o.Initrd != nil {
 		b.Initrd = o.Initrd
+	}
+	if o.FDT != nil {
+		b.FDT = *o.FDT
 	}
 	if o.Cmdline != nil {
 		b.Cmdline = *o.Cmdline
@@ -133,9 +162,8 @@ func (b Boot) With(o Overlay) Boot {
 	if o.Root != nil {
 		b.Root = *o.Root
 	}
-	if o.Offer != "" {
-		b.Offer = o.Offer
-	}
+	b.Loader = cmp.Or(o.Loader, b.Loader)
+	b.Offer = cmp.Or(o.Offer, b.Offer)
 	return b
 }
 

@@ -95,6 +95,13 @@ func (c *Client) Explain(ctx context.Context, q ExplainRequest) (Explanation, er
 	return e, c.call(ctx, http.MethodPost, "/v1/explain", q, &e)
 }
 
+// ShowProfile tells what a profile gives to its machines, and what its files are. An
+// unknown name is [ErrNotFound].
+func (c *Client) ShowProfile(ctx context.Context, name string) (ProfileView, error) {
+	var v ProfileView
+	return v, c.call(ctx, http.MethodGet, "/v1/profiles/"+url.PathEscape(name), nil, &v)
+}
+
 // StartProfile starts a profile and returns how it stands then; the TFTP
 // listener is bound by that time. A profile that is started already is no error.
 // An unknown name is [ErrNotFound].

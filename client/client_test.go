@@ -31,6 +31,13 @@ func (d *memoryDaemon) Status() client.Status {
 	return client.Status{Version: "1", Profiles: []client.Profile{d.profile()}}
 }
 
+func (d *memoryDaemon) ShowProfile(name string) (client.ProfileView, error) {
+	if name != d.profile().Name {
+		return client.ProfileView{}, control.NotFound(fmt.Sprintf("there is no profile %q", name))
+	}
+	return client.ProfileView{Profile: d.profile(), Boots: []client.ProfileBoot{{Arch: "x64-uefi", File: "x.efi"}}}, nil
+}
+
 func (d *memoryDaemon) Explain(q client.ExplainRequest) (client.Explanation, error) {
 	if len(q.Packet) == 0 {
 		return client.Explanation{}, control.Invalid("no packet")
@@ -97,6 +104,10 @@ func TestCallsReachTheDaemon(t *testing.T) {
 	if err != nil || e.Rule != "bytes" || e.Port != 4011 || e.Answered() {
 		t.Errorf("explain: %+v, %v", e, err)
 	}
+	v, err := c.ShowProfile(ctx, "board")
+	if want := (client.ProfileView{Profile: client.Profile{Name: "board", State: client.ProfileStarted}, Boots: []client.ProfileBoot{{Arch: "x64-uefi", File: "x.efi"}}}); err != nil || cmp.Diff(want, v) != "" {
+		t.Errorf("show: %+v, %v", v, err)
+	}
 	if p, err := c.StopProfile(ctx, "board"); err != nil || p.State != client.ProfileStopped {
 		t.Errorf("stop: %+v, %v", p, err)
 	}
@@ -111,6 +122,7 @@ func TestErrorsKeepTheirMeaning(t *testing.T) {
 		text string
 	}{
 		"unknown":                    {second(c.StartProfile(t.Context(), "nobody")), client.ErrNotFound, `there is no profile "nobody"`},
+		"nothing to show":            {second(c.ShowProfile(t.Context(), "nobody")), client.ErrNotFound, `there is no profile "nobody"`},
 		"conflict":                   {second(c.StopProfile(t.Context(), "busy")), client.ErrConflict, "the port is taken"},
 		"a name that needs escaping": {second(c.StartProfile(t.Context(), "odd/name ?")), nil, "odd indeed"},
 		"a request without sense":    {second(c.Explain(t.Context(), client.ExplainRequest{})), client.ErrInvalid, "no packet"},

@@ -56,6 +56,37 @@ type Profile struct {
 	Notes    []string     `json:"notes,omitempty"`    // what else a person should know, one line each
 }
 
+// A ProfileView is a profile as it is understood, and its files as they are now.
+type ProfileView struct {
+	Profile
+	Boots     []ProfileBoot `json:"boots,omitempty"`     // what each kind of machine gets; none if the file is broken
+	Generated []string      `json:"generated,omitempty"` // names of its own texts in the boot tree
+}
+
+// A ProfileBoot is what a profile gives to one kind of machine.
+type ProfileBoot struct {
+	Arch      string        `json:"arch"`                // "any" is one that the profile does not name
+	IPXE      bool          `json:"ipxe"`                // it runs iPXE already
+	File      string        `json:"file,omitempty"`      // handed out first, its name in the boot tree
+	Why       string        `json:"why,omitempty"`       // why there is no answer
+	Instead   string        `json:"instead,omitempty"`   // of a file: disk or silence
+	Loader    string        `json:"loader,omitempty"`    // kind of boot loader that starts the kernel
+	Root      string        `json:"root,omitempty"`      // directory whose files come first
+	Cmdline   string        `json:"cmdline,omitempty"`   // of the kernel
+	Generated []string      `json:"generated,omitempty"` // names of what is written for the machine
+	Files     []ProfileFile `json:"files,omitempty"`     // that the profile names for it
+}
+
+// A ProfileFile is a file that a profile names.
+type ProfileFile struct {
+	Role    string `json:"role"`              // boot file, kernel or initrd
+	Name    string `json:"name"`              // in the boot tree
+	Layer   string `json:"layer,omitempty"`   // of the tree where it was found; empty if it was not
+	Size    int64  `json:"size"`              // bytes
+	Kind    string `json:"kind,omitempty"`    // what it is, in words
+	Problem string `json:"problem,omitempty"` // why it cannot be served, or started
+}
+
 // A Loader is a boot loader found on the host.
 type Loader struct {
 	Arch string `json:"arch"`

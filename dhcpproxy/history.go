@@ -128,9 +128,8 @@ func (h *History) replied(v Verdict, now time.Time) {
 func (h *History) fetched(mac bootmenu.MAC, name string, now time.Time) {
 	h.mu.Lock()
 	a := h.of(mac, now)
-	_, isEntry := bootmenu.MenuEntry(name)
 	switch {
-	case a.last.IsZero() || name != a.file && name != bootmenu.ScriptName && !isEntry:
+	case a.last.IsZero() || name != a.file && !bootmenu.IsLoaderText(name):
 		h.mu.Unlock()
 		return
 	case name != a.Loader:

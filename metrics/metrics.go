@@ -47,6 +47,7 @@ type Metrics struct {
 	transferBytes   *prometheus.CounterVec
 	transferSeconds *prometheus.HistogramVec
 	profileStarted  *prometheus.GaugeVec
+	profileDegraded *prometheus.GaugeVec
 	reloadOK        prometheus.Gauge
 	reloadTime      prometheus.Gauge
 }
@@ -81,6 +82,10 @@ func New(b Build, engine func() EngineStats) *Metrics {
 			Name: "netbootd_profile_started",
 			Help: "Whether a profile is started (1) or stopped (0).",
 		}, []string{"profile"}),
+		profileDegraded: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "netbootd_profile_degraded",
+			Help: "Whether a file or a loader that a profile needs is missing or wrong (1) or not (0).",
+		}, []string{"profile"}),
 		reloadOK: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "netbootd_config_last_reload_successful",
 			Help: "Whether the last reload found every file good (1) or kept something old (0).",
@@ -91,7 +96,7 @@ func New(b Build, engine func() EngineStats) *Metrics {
 		}),
 	}
 	m.registry.MustRegister(m.dhcpRequests, m.dhcpReplies, m.transfers, m.transferBytes, m.transferSeconds,
-		m.profileStarted, m.reloadOK, m.reloadTime, buildInfo(b),
+		m.profileStarted, m.profileDegraded, m.reloadOK, m.reloadTime, buildInfo(b),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(engineSeries(engine)...)
 	return m
@@ -111,12 +116,7 @@ func engineSeries(engine func() EngineStats) []prometheus.Collector {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "netbootd_tftp_listener_up",
 			Help: "Whether the TFTP listener is up (1): it is while something holds it, such as a started profile.",
-		}, func() float64 {
-			if engine().ListenerUp {
-				return 1
-			}
-			return 0
-		}),
+		}, func() float64 { return oneIf(engine().ListenerUp) }),
 	}
 }
 
@@ -165,12 +165,23 @@ func (m *Metrics) TFTP(t tftp.Transfer) {
 func (m *Metrics) Profiles(started map[string]bool) {
 	m.profileStarted.Reset()
 	for name, up := range started {
-		value := 0.0
-		if up {
-			value = 1
-		}
-		m.profileStarted.WithLabelValues(name).Set(value)
+		m.profileStarted.WithLabelValues(name).Set(oneIf(up))
 	}
+}
+
+// Degraded tells whether a profile lacks something on this host.
+func (m *Metrics) Degraded(profile string, degraded bool) {
+	m.profileDegraded.WithLabelValues(profile).Set(oneIf(degraded))
+}
+
+// Forget drops what [Metrics.Degraded] was told of a profile that is gone.
+func (m *Metrics) Forget(profile string) { m.profileDegraded.DeleteLabelValues(profile) }
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // Reloaded tells how a reload, or the first load, ended.

@@ -32,6 +32,9 @@ func fed() *Metrics {
 	m.TFTP(tftp.Transfer{Direction: tftp.Read, Result: tftp.NotFound})
 	m.Profiles(map[string]bool{"gone": true})
 	m.Profiles(map[string]bool{"debian": true, "board": false})
+	m.Degraded("debian", true)
+	m.Degraded("gone", true)
+	m.Forget("gone")
 	m.Reloaded(true, time.Unix(1700000000, 5e8))
 	m.Reloaded(false, time.Unix(1800000000, 0))
 	return m
@@ -108,7 +111,7 @@ func TestEveryReasonForSilenceIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	var reasons []string
-	for _, file := range []string{"../bootmenu/catalog.go", "../dhcpproxy/answer.go"} {
+	for _, file := range []string{"../bootmenu/decision.go", "../dhcpproxy/answer.go"} {
 		src, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -24,7 +24,7 @@ import (
 
 // A fault is one line of what check finds.
 type fault struct {
-	Kind   string `json:"kind"` // broken: a file must be mended; missing: on this host
+	Kind   string `json:"kind"` // broken: a file must be mended; missing: on this host; warning: may be right
 	File   string `json:"file,omitempty"`
 	Line   int    `json:"line,omitempty"`
 	Column int    `json:"column,omitempty"`
@@ -38,6 +38,7 @@ type fault struct {
 const (
 	kindBroken  = "broken"
 	kindMissing = "missing"
+	kindWarning = "warning"
 )
 
 // newCheckCommand checks configuration files and what they need of this host.
@@ -48,7 +49,7 @@ func newCheckCommand(configFile *string) *cobra.Command {
 		Short: "Check the configuration, and whether this host has what it needs",
 		Long: "Check netbootd.toml and every profile, by the code that netbootd run uses; then tell which\n" +
 			"images, boot loaders and interfaces are missing on this host. With files, check these\n" +
-			"profiles only. Exit code 2 if a file is broken, 1 if something is missing.",
+			"profiles only. Exit code 2 if a file is broken, 1 if something is missing; warnings are 0.",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			faults, err := check(*configFile, args)
@@ -178,8 +179,11 @@ func hostFaults(s config.Service, profiles []bootmenu.Profile) []fault {
 	for i := range profiles {
 		for _, f := range tree.Verify(&profiles[i]) {
 			found := missing(fmt.Sprintf("profile %s: %s", f.Profile, f.Text), f.Hint)
-			if f.Fault == boottree.FaultMachine {
-				found.Kind = kindBroken // no file that is copied here would mend it
+			switch {
+			case f.Warning:
+				found.Kind, found.line = kindWarning, "warning: "+found.Text
+			case f.Fault == boottree.FaultWrongFile:
+				found.Kind = kindBroken // it is there, and it is not what the profile says
 			}
 			faults = append(faults, found)
 		}
@@ -232,7 +236,11 @@ func printFaults(w io.Writer, faults []fault) error {
 		_, err := fmt.Fprintln(w, "everything is good")
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%d broken, %d missing\n", counts[kindBroken], counts[kindMissing])
+	warnings := ""
+	if n := counts[kindWarning]; n > 0 {
+		warnings = fmt.Sprintf(", %d warnings", n)
+	}
+	_, err := fmt.Fprintf(w, "%d broken, %d missing%s\n", counts[kindBroken], counts[kindMissing], warnings)
 	return err
 }
 
@@ -241,7 +249,7 @@ func verdict(faults []fault) error {
 	switch {
 	case slices.ContainsFunc(faults, func(f fault) bool { return f.Kind == kindBroken }):
 		return exitError(exitUsage)
-	case len(faults) > 0:
+	case slices.ContainsFunc(faults, func(f fault) bool { return f.Kind == kindMissing }):
 		return exitError(exitFailed)
 	}
 	return nil

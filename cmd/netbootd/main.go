@@ -61,10 +61,11 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newStatusCommand(configFile),
 		newStartCommand(configFile),
 		newStopCommand(configFile),
+		newProfileCommand(configFile),
 		newSimulateCommand(),
 		newVersionCommand(),
 	)
-	for _, c := range append(root.Commands(), root) {
+	for _, c := range commands(root) {
 		check := c.Args
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
@@ -74,6 +75,15 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		}
 	}
 	return root
+}
+
+// commands are c and all below it.
+func commands(c *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{c}
+	for _, sub := range c.Commands() {
+		all = append(all, commands(sub)...)
+	}
+	return all
 }
 
 // usageError is a command line that makes no sense.
@@ -125,6 +135,8 @@ func hintFor(err error) string {
 		return "netbootd --help lists the commands, netbootd COMMAND --help tells of one"
 	case errors.Is(err, client.ErrNotRunning):
 		return "start it with netbootd run, or name the configuration it runs with: --config FILE"
+	case errors.Is(err, errExists):
+		return "give the new one another name, or write over it with --force"
 	case errors.Is(err, errPcapng):
 		return "convert it: editcap -F pcap FILE FILE.pcap, or record with tcpdump -w"
 	case errors.Is(err, client.ErrForbidden):

@@ -66,10 +66,8 @@ func printStatus(w io.Writer, s client.Status, now time.Time) error {
 	fmt.Fprintf(t, "\nconfiguration\t%s\nimages\t%s\n", orNone(s.Config), s.Images)
 	fmt.Fprintf(t, "last reload\t%s\n", reloadText(s.LastReload))
 
-	fmt.Fprint(t, "\nPROFILE\tSTATE\tFOR\tTITLE\n")
-	for _, p := range s.Profiles {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Name, stateText(p), forText(p), p.Title)
-	}
+	fmt.Fprintln(t)
+	writeProfiles(t, s.Profiles)
 	fmt.Fprint(t, "\nSERVICE\tLISTENS ON\n")
 	for _, l := range s.Listeners {
 		fmt.Fprintf(t, "%s\t%s\n", l.Service, listenText(l))
@@ -90,6 +88,14 @@ func printStatus(w io.Writer, s client.Status, now time.Time) error {
 		return err
 	}
 	return printProblems(w, s.Profiles)
+}
+
+// writeProfiles writes the rows of a table of profiles.
+func writeProfiles(t io.Writer, profiles []client.Profile) {
+	fmt.Fprint(t, "PROFILE\tSTATE\tFOR\tTITLE\n")
+	for _, p := range profiles {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Name, stateText(p), forText(p), p.Title)
+	}
 }
 
 // printProblems lists what is wrong with single profiles, and what to know of

@@ -1,7 +1,7 @@
 package boottree
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +23,7 @@ type Layer string
 // The layers, in the order in which they are looked through.
 const (
 	LayerRoot      Layer = "root"
+	LayerFile      Layer = "file"
 	LayerImages    Layer = "images"
 	LayerGenerated Layer = "generated"
 	LayerLoaders   Layer = "loaders"
@@ -35,9 +36,26 @@ type Options struct {
 	// Neighbour asks the kernel's neighbour table who is behind an address that
 	// no DHCP packet linked. It may block; nil means nobody is known.
 	Neighbour func(netip.Addr) (bootmenu.MAC, bool)
+	// Builder makes the loaders that are made for this server; nil means that there
+	// are none.
+	Builder Builder
 	// Opened is told of every file that a known machine opens, by the name that was
 	// asked for; may be nil. It may block.
 	Opened func(mac bootmenu.MAC, name string)
+}
+
+// A Builder makes a loader that holds the address of the server which it is to ask.
+// It is safe for concurrent use.
+type Builder interface {
+	// Build returns the path of the image. It blocks until that is made, or ctx ends.
+	Build(ctx context.Context, l loaders.Loader, server netip.Addr) (path string, err error)
+}
+
+// A Request is one name that somebody asks for.
+type Request struct {
+	Client netip.Addr // who asks
+	Server netip.Addr // our address that was asked
+	Name   string     // as it was sent: any slashes, any case
 }
 
 // A Tree finds files for machines. It is safe for concurrent use.
@@ -98,19 +116,21 @@ func (f *File) ReadAtNow(p []byte, off int64) bool {
 type visitor struct {
 	machine  bootmenu.Machine
 	decision bootmenu.Decision
-	known    bool // by MAC; strangers get no generated text
+	server   netip.Addr // our address that it asked
+	known    bool       // by MAC; strangers get no generated text
 }
 
-// Open finds name for the client at that address. Errors wrap fs.ErrNotExist or
-// fs.ErrPermission where that is what they mean. It reads the disk and may ask
-// the kernel, so it may block.
-func (t *Tree) Open(client netip.Addr, name string) (*File, error) {
-	clean, err := Clean(name)
+// Open finds the file that r asks for. Errors wrap fs.ErrNotExist or
+// fs.ErrPermission where that is what they mean. It reads the disk, may ask the
+// kernel and may make a loader, so it may block; ctx bounds the last.
+func (t *Tree) Open(ctx context.Context, r Request) (*File, error) {
+	clean, err := Clean(r.Name)
 	if err != nil {
 		return nil, err
 	}
-	v := t.visitor(client)
-	f, err := t.find(v, clean)
+	v := t.visitor(r.Client)
+	v.server = r.Server
+	f, err := t.find(ctx, v, clean)
 	if err != nil {
 		return nil, err
 	}
@@ -121,8 +141,7 @@ func (t *Tree) Open(client netip.Addr, name string) (*File, error) {
 	return f, nil
 }
 
-// visitor tells who is at an address: what it was promised, else, for a machine
-// that never asked us by DHCP, what the profiles say of its MAC and address.
+// visitor tells who is at an address.
 func (t *Tree) visitor(client netip.Addr) visitor {
 	mac, ok := t.opts.Links.MAC(client)
 	if !ok && t.opts.Neighbour != nil {
@@ -131,10 +150,19 @@ func (t *Tree) visitor(client netip.Addr) visitor {
 	if !ok {
 		return visitor{machine: bootmenu.Machine{Addr: client, Arch: bootmenu.ArchUnknown}}
 	}
+	return t.machine(mac, client)
+}
+
+// machine is the visitor with that MAC: what it was promised, else, for a machine
+// that never asked us by DHCP, what the profiles say of its MAC and address.
+func (t *Tree) machine(mac bootmenu.MAC, addr netip.Addr) visitor {
 	if p, ok := t.opts.Links.promised(mac); ok {
+		if addr.IsValid() {
+			p.machine.Addr = addr // the one that it has by now
+		}
 		return visitor{machine: p.machine, decision: p.decision, known: true}
 	}
-	m := bootmenu.Machine{MAC: mac, Addr: client, Arch: bootmenu.ArchUnknown}
+	m := bootmenu.Machine{MAC: mac, Addr: addr, Arch: bootmenu.ArchUnknown}
 	return visitor{machine: m, decision: t.Catalog().Select(m), known: true}
 }
 
@@ -142,42 +170,112 @@ func (t *Tree) visitor(client netip.Addr) visitor {
 // may ask the kernel, so it may block.
 func (t *Tree) ProfileOf(client netip.Addr) string { return t.visitor(client).decision.Profile }
 
-// find looks through the layers.
-func (t *Tree) find(v visitor, name string) (*File, error) {
-	if f, reserved, err := t.generate(v, name); reserved {
-		return f, err
+// notFound is the error for a name that nothing stands for.
+func notFound(name string) error { return fmt.Errorf("%s: %w", name, fs.ErrNotExist) }
+
+// find looks through the layers, exactly before without regard to case, and then for
+// the other names that v may mean by this one.
+func (t *Tree) find(ctx context.Context, v visitor, name string) (*File, error) {
+	if isReserved(name) {
+		return t.openReserved(v, name)
 	}
 	for _, fold := range []bool{false, true} {
-		f, err := t.findIn(v, name, fold)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return f, err
+		for _, l := range t.layers() {
+			f, err := l.open(ctx, v, name, fold)
+			if err == nil || !errors.Is(err, fs.ErrNotExist) || errors.Is(err, errUnwritten) {
+				return f, err
+			}
 		}
 	}
-	return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	if other, ok := t.otherName(v, name); ok {
+		return t.find(ctx, v, other)
+	}
+	return nil, notFound(name)
 }
 
-// findIn looks through the layers once, exactly or without regard to case.
-func (t *Tree) findIn(v visitor, name string, fold bool) (*File, error) {
-	if root := v.decision.Boot.Root; root != "" {
-		f, err := t.openImage(path.Join(root, name), fold)
-		if err == nil {
-			return &File{content: f, Name: f.name, Layer: LayerRoot}, nil
+// A source is one layer.
+type source struct {
+	layer Layer
+	open  func(ctx context.Context, v visitor, name string, fold bool) (*File, error)
+}
+
+// layers are the layers in their order.
+func (t *Tree) layers() []source {
+	return []source{
+		{LayerRoot, t.openRoot},
+		{LayerFile, t.openText},
+		{LayerImages, t.openShared},
+		{LayerGenerated, t.openGenerated},
+		{LayerLoaders, t.openLoaders},
+	}
+}
+
+func (t *Tree) openRoot(_ context.Context, v visitor, name string, fold bool) (*File, error) {
+	root := v.decision.Boot.Root
+	if root == "" {
+		return nil, notFound(name)
+	}
+	return t.openStored(LayerRoot, path.Join(root, name), fold)
+}
+
+func (t *Tree) openShared(_ context.Context, _ visitor, name string, fold bool) (*File, error) {
+	return t.openStored(LayerImages, name, fold)
+}
+
+func (t *Tree) openStored(l Layer, name string, fold bool) (*File, error) {
+	f, err := t.openImage(name, fold)
+	if err != nil {
+		return nil, err
+	}
+	return &File{content: f, Name: f.name, Layer: l}, nil
+}
+
+func (t *Tree) openLoaders(ctx context.Context, v visitor, name string, fold bool) (*File, error) {
+	l, ok := t.Loaders().Find(name, v.machine.Arch, fold)
+	if !ok {
+		return nil, notFound(name)
+	}
+	if l.Made {
+		if t.opts.Builder == nil {
+			return nil, notFound(name)
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		var err error
+		if l.Path, err = t.opts.Builder.Build(ctx, l, v.server); err != nil {
 			return nil, err
 		}
 	}
-	f, err := t.openImage(name, fold)
-	if err == nil {
-		return &File{content: f, Name: f.name, Layer: LayerImages}, nil
+	return openLoader(l)
+}
+
+// otherName is the name that v means by one that stands for nothing: a Raspberry
+// Pi's files stand once for all, whatever directory it has in front of their names,
+// and U-Boot's "pxe boot" puts the directory of its boot file before the names in
+// our text.
+func (t *Tree) otherName(v visitor, name string) (other string, ok bool) {
+	if prefix, rest, ok := bootmenu.WithoutRPiPrefix(name, v.machine); ok && len(t.namesIn(v, prefix)) == 0 {
+		return rest, true
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	for _, f := range v.decision.Boot.Files() {
+		if strings.HasSuffix(name, "/"+f) {
+			return f, true
+		}
 	}
-	if l, ok := t.Loaders().Find(name, v.machine.Arch, fold); ok {
-		return openLoader(l)
+	return "", false
+}
+
+// namesIn are the names that stand in a directory of the layers above the generated
+// texts.
+func (t *Tree) namesIn(v visitor, dir string) []string {
+	var names []string
+	if root := v.decision.Boot.Root; root != "" {
+		names = t.opts.Images.Names(path.Join(root, dir))
 	}
-	return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	for _, text := range v.decision.Texts {
+		if in, base := path.Split(text.Name); strings.TrimSuffix(in, "/") == dir {
+			names = append(names, base)
+		}
+	}
+	return append(names, t.opts.Images.Names(dir)...)
 }
 
 // namedImage is a file of the store with the name it was found by.
@@ -197,40 +295,6 @@ func (t *Tree) openImage(name string, fold bool) (namedImage, error) {
 	f, err := t.opts.Images.Open(name)
 	return namedImage{f, name}, err
 }
-
-// generate writes the text that a reserved name stands for. reserved tells
-// whether name is one; then no other layer is asked.
-func (t *Tree) generate(v visitor, name string) (f *File, reserved bool, err error) {
-	entry, isEntry := bootmenu.MenuEntry(name)
-	if name != bootmenu.ScriptName && !isEntry {
-		return nil, strings.HasPrefix(name, path.Dir(bootmenu.ScriptName)+"/"), fmt.Errorf("%s: %w", name, fs.ErrNotExist)
-	}
-	d := v.decision
-	switch {
-	case isEntry:
-		var ok bool
-		if d, ok = v.decision.Choose(entry, v.machine); !ok {
-			return nil, true, fmt.Errorf("%s: no such entry in the menu of this machine: %w", name, fs.ErrNotExist)
-		}
-		t.opts.Links.Decided(v.machine, d) // its files come from this profile now
-	case len(d.Menu) > 0:
-		d.Profile = "" // back to the menu
-	}
-	if !v.known || d.Silent() {
-		return nil, true, fmt.Errorf("%s: no profile is for this machine: %w", name, fs.ErrNotExist)
-	}
-	text := bootmenu.IPXEScript(d, v.machine)
-	return &File{content: generated{bytes.NewReader(text)}, Name: name, Layer: LayerGenerated}, true, nil
-}
-
-// generated is a text in memory.
-type generated struct{ *bytes.Reader }
-
-// Version is nil: the text was written for one machine.
-func (generated) Version() any { return nil }
-
-// Close does nothing.
-func (generated) Close() error { return nil }
 
 // openLoader opens a file that the scan listed.
 func openLoader(l loaders.Loader) (*File, error) {

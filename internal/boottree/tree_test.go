@@ -1,6 +1,7 @@
 package boottree
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -17,6 +18,7 @@ import (
 )
 
 var (
+	ourAddr   = netip.MustParseAddr("198.18.0.2")
 	pcAddr    = netip.MustParseAddr("198.18.0.50")
 	pcMAC     = bootmenu.MACFromBytes([]byte{0x52, 0x54, 0, 0x12, 0x34, 0x56})
 	boardAddr = netip.MustParseAddr("198.18.0.60")
@@ -116,7 +118,7 @@ func (h *house) boots(m bootmenu.Machine, addr netip.Addr) bootmenu.Decision {
 
 // read is the whole file that a client gets for a name.
 func (h *house) read(client netip.Addr, name string) (text string, layer Layer, err error) {
-	f, err := h.Open(client, name)
+	f, err := h.Open(context.Background(), Request{Client: client, Server: ourAddr, Name: name})
 	if err != nil {
 		return "", "", err
 	}
@@ -183,7 +185,7 @@ func TestOpenTellsWhoseFileItWas(t *testing.T) {
 		profile    string
 		windowsize uint16
 	}{pcAddr: {"debian", 0}, boardAddr: {"board", 4}, stranger: {"", 0}} {
-		f, err := h.Open(who, "shared.txt")
+		f, err := h.Open(t.Context(), Request{Client: who, Server: ourAddr, Name: "shared.txt"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -262,18 +264,25 @@ func TestVerifyFindsWhatAProfileLacks(t *testing.T) {
 		profile bootmenu.Profile
 		want    []string // the texts
 	}{
-		"nothing":          {*h.profiles["debian"], nil},
-		"a root's file":    {*h.profiles["board"], nil},
-		"a missing file":   {bootmenu.Profile{Match: archs(bios), Boot: bootmenu.Boot{Kernel: "debian12/linux", Initrd: []string{"debian12/initrd"}}}, []string{"debian12/initrd is missing"}},
-		"a link outside":   {bootmenu.Profile{Boot: bootmenu.Boot{BootFile: "outside"}}, []string{"outside is behind a symbolic link that is absolute or leads out of the images directory"}},
-		"a directory":      {bootmenu.Profile{Boot: bootmenu.Boot{BootFile: "debian12"}}, []string{"debian12 is not a regular file"}},
-		"no loader":        {bootmenu.Profile{Match: archs(bios, arm64), Boot: bootmenu.Boot{Kernel: "debian12/linux"}}, []string{"no boot loader for arm64-uefi: its machines get no answer unless they run iPXE already"}},
-		"the wrong arch":   {bootmenu.Profile{Match: archs(x64), Boot: bootmenu.Boot{BootFile: "efi/arm64.efi"}}, []string{"efi/arm64.efi is an EFI program for arm64-uefi, and the profile gives it to x64-uefi"}},
-		"EFI for BIOS":     {bootmenu.Profile{Arch: map[bootmenu.Arch]bootmenu.Overlay{bios: {BootFile: file("efi/x64.efi")}}}, []string{"efi/x64.efi is an EFI program for x64-uefi, and the profile gives it to x86-bios"}},
-		"no EFI program":   {bootmenu.Profile{Match: archs(x64), Boot: bootmenu.Boot{BootFile: "shared.txt"}}, []string{"shared.txt is not an EFI program, and x64-uefi starts nothing else"}},
-		"iPXE takes text":  {bootmenu.Profile{Match: archs(x64), Boot: bootmenu.Boot{BootFile: "efi/x64.efi"}, IPXE: bootmenu.Overlay{BootFile: file("shared.txt")}}, nil},
-		"right of each":    {bootmenu.Profile{Arch: map[bootmenu.Arch]bootmenu.Overlay{x64: {BootFile: file("efi/x64.efi")}, arm64: {BootFile: file("efi/arm64.efi")}}}, nil},
-		"a loader by name": {bootmenu.Profile{Match: archs(x64), Boot: bootmenu.Boot{BootFile: "snponly.efi"}}, nil},
+		"nothing":           {*h.profiles["debian"], nil},
+		"a root's file":     {*h.profiles["board"], nil},
+		"a missing file":    {bootmenu.Profile{Match: archs(bios), Boot: bootmenu.Boot{Kernel: "debian12/linux", Initrd: []string{"debian12/initrd"}}}, []string{`debian12/initrd is missing, did you mean "debian12/initrd.gz"?`}},
+		"a link outside":    {bootmenu.Profile{Boot: bootmenu.Boot{BootFile: "outside"}}, []string{"outside is behind a symbolic link that is absolute or leads out of the images directory"}},
+		"a directory":       {bootmenu.Profile{Boot: bootmenu.Boot{BootFile: "debian12"}}, []string{"debian12 is not a regular file"}},
+		"no loader":         {bootmenu.Profile{Match: archs(bios, arm64), Boot: bootmenu.Boot{Kernel: "debian12/linux"}}, []string{"debian12/linux is plain text, and arm64-uefi starts EFI programs only", "no iPXE for arm64-uefi: its machines get no answer unless they run iPXE already"}},
+		"the wrong arch":    {bootmenu.Profile{Match: archs(x64), Boot: bootmenu.Boot{BootFile: "efi/arm64.efi"}}, []string{"efi/arm64.efi is an EFI program for arm64-uefi, and the profile gives it to x64-uefi"}},
+		"EFI for BIOS":      {bootmenu.Profile{Arch: map[bootmenu.Arch]bootmenu.Overlay{bios: {BootFile: file("efi/x64.efi")}}}, []string{"efi/x64.efi is an EFI program for x64-uefi, and the profile gives it to x86-bios"}},
+		"no EFI program":    {bootmenu.Profile{Match: archs(x64), Boot: bootmenu.Boot{BootFile: "shared.txt"}}, []string{"shared.txt is plain text, and x64-uefi starts EFI programs only"}},
+		"iPXE takes text":   {bootmenu.Profile{Match: archs(x64), Boot: bootmenu.Boot{BootFile: "efi/x64.efi"}, IPXE: bootmenu.Overlay{BootFile: file("shared.txt")}}, nil},
+		"right of each":     {bootmenu.Profile{Arch: map[bootmenu.Arch]bootmenu.Overlay{x64: {BootFile: file("efi/x64.efi")}, arm64: {BootFile: file("efi/arm64.efi")}}}, nil},
+		"another place":     {bootmenu.Profile{Boot: bootmenu.Boot{BootFile: "x64.efi"}}, []string{`x64.efi is missing, did you mean "efi/x64.efi"?`}},
+		"a slip of the pen": {bootmenu.Profile{Boot: bootmenu.Boot{BootFile: "debain12/linx"}}, []string{`debain12/linx is missing, did you mean "debian12/linux"?`}},
+		"in the root":       {bootmenu.Profile{Boot: bootmenu.Boot{Root: "boards/bbb", BootFile: "ML0"}}, []string{`ML0 is missing, did you mean "MLO"?`}},
+		"nothing like it":   {bootmenu.Profile{Boot: bootmenu.Boot{BootFile: "pxelinux.0"}}, []string{"pxelinux.0 is missing"}},
+		"another case":      {bootmenu.Profile{Boot: bootmenu.Boot{BootFile: "BOOT/bcd"}}, nil},
+		"no directory":      {bootmenu.Profile{Match: archs(bootmenu.ArchRPi), Boot: bootmenu.Boot{Root: "boards/pi"}}, []string{"root: directory boards/pi is missing"}},
+		"its own text":      {bootmenu.Profile{Boot: bootmenu.Boot{BootFile: "boot.ipxe"}, Texts: []bootmenu.Text{{Name: "boot.ipxe"}}}, nil},
+		"a loader by name":  {bootmenu.Profile{Match: archs(x64), Boot: bootmenu.Boot{BootFile: "snponly.efi"}}, nil},
 	} {
 		var got []string
 		for _, f := range h.Verify(&c.profile) {

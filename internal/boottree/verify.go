@@ -6,10 +6,11 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"netbootd/bootmenu"
+	"netbootd/internal/bootfile"
 	"netbootd/internal/images"
-	"netbootd/internal/loaders"
 )
 
 // Fault is the kind of a [Finding].
@@ -19,43 +20,72 @@ type Fault string
 const (
 	FaultMissing   Fault = "missing"    // a file it names is not in the tree
 	FaultForbidden Fault = "forbidden"  // there is something of that name that may not be served
-	FaultMachine   Fault = "wrong_arch" // an EFI program for another machine type
-	FaultNoLoader  Fault = "no_loader"  // no iPXE for an arch that needs one
+	FaultWrongFile Fault = "wrong_file" // a file that the machine it is for cannot start
+	FaultNoLoader  Fault = "no_loader"  // none for an arch that needs one
 )
 
 // A Finding is one fault of a profile on this host.
 type Finding struct {
 	Profile string
 	Fault   Fault
+	Warning bool          // it may be right all the same; machines are answered
 	Arch    bootmenu.Arch // ArchUnknown if it concerns every arch
 	Name    string        // the file's name in the tree; empty for FaultNoLoader
 	Text    string        // for people, one line
 	Hint    string        // what to do about it; may be empty
 }
 
+// repeats tells whether o says the same, or the same of a file for another part of
+// the boot.
+func (f Finding) repeats(o Finding) bool {
+	return f.Text == o.Text || f.Name != "" && f.Name == o.Name && f.Fault == o.Fault && f.Arch == o.Arch
+}
+
+// Faults are the findings that are no warnings.
+func Faults(found []Finding) []Finding {
+	return slices.DeleteFunc(slices.Clone(found), func(f Finding) bool { return f.Warning })
+}
+
+// Summary is findings in one line.
+func Summary(found []Finding) string {
+	var texts []string
+	for _, f := range found {
+		texts = append(texts, f.Text)
+	}
+	return strings.Join(texts, "; ")
+}
+
 // Verify looks for what p needs: every file it names, in a place that can be
-// served and for the right machine type, and a loader for each arch that starts
-// a kernel. It reads the disk.
+// served and of a kind that the machine can start, and a loader for each arch that
+// starts a kernel. For a file that is missing it looks for one that may have been
+// meant. It reads the disk.
 func (t *Tree) Verify(p *bootmenu.Profile) []Finding {
 	var found []Finding
-	for _, arch := range archsOf(p) {
+	for _, arch := range Archs(p) {
 		for _, ipxe := range []bool{false, true} {
 			m := bootmenu.Machine{Arch: arch, IPXE: ipxe}
-			for _, f := range t.verifyBoot(p, m) {
-				f.Profile = p.Name
-				if !slices.ContainsFunc(found, func(o Finding) bool { return o.Text == f.Text }) {
+			for _, f := range append(t.faults(p, m, t.see), t.withoutLoader(p, m)...) {
+				if !slices.ContainsFunc(found, f.repeats) {
 					found = append(found, f)
 				}
 			}
 		}
 	}
+	for i, f := range found {
+		if f.Fault != FaultMissing {
+			continue
+		}
+		if meant := t.nearest(p.BootFor(bootmenu.Machine{Arch: f.Arch}).Root, f.Name); meant != "" {
+			found[i].Text += fmt.Sprintf(", did you mean %q?", meant)
+		}
+	}
 	return found
 }
 
-// archsOf are the archs that p is worth checking for: those it matches, else
-// those it has tables for and, unless there is nothing to boot without a table,
-// any other.
-func archsOf(p *bootmenu.Profile) []bootmenu.Arch {
+// Archs are the archs that p is worth checking for: those it matches, else those it
+// has tables for and, unless there is nothing to boot without a table, any other,
+// which is ArchUnknown.
+func Archs(p *bootmenu.Profile) []bootmenu.Arch {
 	if p.Match != nil && len(p.Match.Arch) > 0 {
 		return p.Match.Arch
 	}
@@ -67,32 +97,72 @@ func archsOf(p *bootmenu.Profile) []bootmenu.Arch {
 	return archs
 }
 
-// verifyBoot checks what p says for one kind of machine.
-func (t *Tree) verifyBoot(p *bootmenu.Profile, m bootmenu.Machine) []Finding {
+// faults are those of the files that p names for one kind of machine, by what look
+// tells.
+func (t *Tree) faults(p *bootmenu.Profile, m bootmenu.Machine, look lookup) []Finding {
 	boot := p.BootFor(m)
 	if !boot.Bootable(m.Arch) {
 		return nil
 	}
 	var found []Finding
-	for _, name := range boot.Files() {
-		f, err := t.find(visitor{machine: m, decision: bootmenu.Decision{Boot: boot}}, name)
-		if err != nil {
-			found = append(found, t.unservable(boot, name, err))
-			continue
-		}
-		if name == boot.BootFile && !m.IPXE { // iPXE takes scripts and kernels too
-			found = append(found, wrongMachine(f, m.Arch)...)
-		}
-		_ = f.Close() // it was only read
+	add := func(f Finding) {
+		f.Profile = p.Name
+		found = append(found, f)
 	}
-	if boot.Kernel != "" && m.Arch != bootmenu.ArchUnknown && t.Loaders().Preferred()[bootmenu.LoaderFor{Arch: m.Arch, Kind: bootmenu.LoaderIPXE}] == "" && !m.IPXE {
-		found = append(found, Finding{
-			Fault: FaultNoLoader, Arch: m.Arch,
-			Text: fmt.Sprintf("no boot loader for %s: its machines get no answer unless they run iPXE already", m.Arch),
-			Hint: loaders.Hint(m.Arch),
-		})
+	if f, ok := t.rootFault(boot, m.Arch, look); ok {
+		add(f)
+	}
+	for _, name := range boot.Files() {
+		l, known := look(boot.Root, name, m.Arch)
+		switch {
+		case !known || isWritten(p, name):
+		case l.err != nil:
+			add(t.unservable(boot, name, l.err))
+		default:
+			if c := bootfile.Judge(l.info, useOf(boot, name, m)); c != nil {
+				add(Finding{Fault: FaultWrongFile, Warning: c.Warning, Arch: m.Arch, Name: name, Text: name + " " + c.Text, Hint: c.Hint})
+			}
+		}
 	}
 	return found
+}
+
+// isWritten tells whether that file is written for each machine of p.
+func isWritten(p *bootmenu.Profile, name string) bool {
+	return isReserved(name) || slices.ContainsFunc(p.Texts, func(t bootmenu.Text) bool { return t.Name == name })
+}
+
+// rootFault is that of the directory that boot has names looked up in. A Raspberry Pi
+// has nothing else.
+func (t *Tree) rootFault(boot bootmenu.Boot, arch bootmenu.Arch, look lookup) (Finding, bool) {
+	if boot.Root == "" {
+		return Finding{}, false
+	}
+	l, known := look("", boot.Root, arch)
+	if !known || errors.Is(l.err, images.ErrNotRegular) {
+		return Finding{}, false
+	}
+	return Finding{
+		Fault: FaultMissing, Warning: arch != bootmenu.ArchRPi || len(boot.Files()) > 0, Arch: bootmenu.ArchUnknown, Name: boot.Root,
+		Text: fmt.Sprintf("root: directory %s is missing", boot.Root),
+		Hint: "make the directory " + path.Join(t.opts.Images.Dir(), boot.Root) + ", and put the machine's files there",
+	}, true
+}
+
+// useOf is what becomes of a file of boot on m.
+func useOf(boot bootmenu.Boot, name string, m bootmenu.Machine) bootfile.Use {
+	u := bootfile.Use{Role: bootfile.RoleOther, Arch: m.Arch, IPXE: m.IPXE, Loader: boot.LoaderOn(m.Arch)}
+	switch {
+	case name == boot.BootFile:
+		u.Role = bootfile.RoleBootFile
+	case name == boot.Kernel:
+		u.Role = bootfile.RoleKernel
+	case name == boot.FDT:
+		u.Role = bootfile.RoleDeviceTree
+	case slices.Contains(boot.Initrd, name):
+		u.Role = bootfile.RoleInitrd
+	}
+	return u
 }
 
 // unservable says why a file cannot be served.
@@ -121,40 +191,20 @@ func (t *Tree) unservable(boot bootmenu.Boot, name string, err error) Finding {
 	return f
 }
 
-// wrongMachine tells of an EFI program that the firmware of arch cannot start.
-// Files that are no EFI programs are not judged: U-Boot and iPXE take many kinds.
-func wrongMachine(f *File, arch bootmenu.Arch) []Finding {
-	is, err := loaders.MachineType(f)
-	fw := arch.Firmware()
-	bad := Finding{Fault: FaultMachine, Arch: arch, Name: f.Name}
-	switch {
-	case fw == bootmenu.FirmwareUEFI && errors.Is(err, loaders.ErrNotPE):
-		bad.Text = fmt.Sprintf("%s is not an EFI program, and %s starts nothing else", f.Name, arch)
-	case fw == bootmenu.FirmwareUEFI && err != nil:
-		bad.Text = fmt.Sprintf("%s is an %v", f.Name, err)
-	case err == nil && is != arch && (fw == bootmenu.FirmwareUEFI || fw == bootmenu.FirmwareBIOS):
-		bad.Text = fmt.Sprintf("%s is an EFI program for %s, and the profile gives it to %s", f.Name, is, arch)
-	default:
-		return nil
-	}
-	bad.Hint = fmt.Sprintf("name a boot file for this arch under [arch.%s]", arch)
-	return []Finding{bad}
-}
-
 // Bootable tells whether at least one machine that p is for could get as far as
 // its first file: it is handed a boot file, or there is a loader for its arch.
 func (t *Tree) Bootable(p *bootmenu.Profile) bool {
 	preferred := t.Loaders().Preferred()
-	return slices.ContainsFunc(archsOf(p), func(a bootmenu.Arch) bool {
+	return slices.ContainsFunc(Archs(p), func(a bootmenu.Arch) bool {
 		boot := p.BootFor(bootmenu.Machine{Arch: a})
 		switch {
 		case boot.BootFile != "":
 			return true
-		case boot.Kernel == "":
+		case boot.Kernel == "" && boot.Windows == "":
 			return p.BootFor(bootmenu.Machine{Arch: a, IPXE: true}).Bootable(a)
 		case a == bootmenu.ArchUnknown:
 			return len(preferred) > 0
 		}
-		return preferred[bootmenu.LoaderFor{Arch: a, Kind: bootmenu.LoaderIPXE}] != ""
+		return t.canLoad(boot, a)
 	})
 }

@@ -173,6 +173,30 @@ func checkTreeName(s string) error {
 	return bootmenu.CheckPath(s)
 }
 
+// checkCmdline checks a command line. What a template becomes is checked when the
+// whole profile is known.
+func checkCmdline(s string) error {
+	if strings.ContainsFunc(s, isControl) || !strings.Contains(s, "{{") {
+		return bootmenu.CheckCmdline(s)
+	}
+	return nil
+}
+
+// parseTextName takes the name of a file that is written for machines.
+func parseTextName(s string) (string, error) {
+	if strings.HasPrefix(s, bootmenu.ReservedDir+"/") {
+		return "", fmt.Errorf("%s is reserved, as all names in %s are: want another one", quote(s), bootmenu.ReservedDir)
+	}
+	return parseTreeName(s)
+}
+
+func parseTemplate(s string) (string, error) {
+	if s == "" {
+		return "", errEmpty
+	}
+	return s, nil
+}
+
 func parseTreeName(s string) (string, error) { return s, checkTreeName(s) }
 
 // machineIDPattern is a machine identifier, or parts of one and stars.

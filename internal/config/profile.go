@@ -20,6 +20,7 @@ type draft struct {
 	tftp    bootmenu.TFTPLimits
 	archs   []*archDraft // in the order of the file
 	listed  []listedArch // the values of arch in [match]
+	texts   []*textDraft // in the order of the file
 }
 
 // An archDraft is one table [arch.NAME].
@@ -27,6 +28,14 @@ type archDraft struct {
 	name    string // as written, a name or a number
 	arch    bootmenu.Arch
 	overlay bootmenu.Overlay
+}
+
+// A textDraft is one table [[file]], and where it stands.
+type textDraft struct {
+	bootmenu.Text
+	offset     int // of the table
+	nameAt     int // of the values; 0 if the key is absent
+	templateAt int
 }
 
 // A listedArch is one value of arch in [match], and where it stands.
@@ -79,6 +88,9 @@ func (dr *draft) finish() bootmenu.Profile {
 			p.Arch = map[bootmenu.Arch]bootmenu.Overlay{}
 		}
 		p.Arch[a.arch] = a.overlay
+	}
+	for _, t := range dr.texts {
+		p.Texts = append(p.Texts, t.Text)
 	}
 	if dr.matched {
 		p.Match = &dr.match

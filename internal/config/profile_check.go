@@ -28,6 +28,9 @@ func checkProfile(d *document, dr *draft, root *node) {
 	}
 	c.menuEntry()
 	c.bootable()
+	c.texts()
+	c.cmdlines()
+	c.loaders()
 }
 
 // A section is one of the tables that say what to boot.
@@ -67,7 +70,7 @@ func (c profileCheck) archEntry(a *archDraft) *entry {
 // later of them.
 func (c profileCheck) exclusive(s section) {
 	var present []*entry
-	for _, name := range []string{"boot", "boot_file", "kernel"} {
+	for _, name := range []string{"boot", "boot_file", "kernel", "windows"} {
 		if e, ok := s.table.byName[name]; ok {
 			present = append(present, e)
 		}
@@ -114,7 +117,7 @@ func (c profileCheck) kernelless(s section) {
 	if c.broken || slices.ContainsFunc(s.outcomes, func(b bootmenu.Boot) bool { return b.Kernel != "" }) {
 		return
 	}
-	for _, name := range []string{"initrd", "cmdline"} {
+	for _, name := range []string{"initrd", "fdt", "cmdline", "loader"} {
 		if e, ok := s.table.byName[name]; ok {
 			c.problemf(e.offset, "%s%s is never used, for there is no kernel", name, s.where)
 		}

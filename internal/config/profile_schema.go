@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 
 	"netbootd/bootmenu"
 	"netbootd/tftp"
@@ -51,7 +52,7 @@ func profileSchema(dr *draft) *table {
 		},
 	}
 	return &table{
-		keys: append(top, bootKeys(&dr.top, "nothing")...),
+		keys: append(append(top, bootKeys(&dr.top, "nothing")...), loaderKey(&dr.top, "ipxe, but none for U-Boot and the Raspberry Pi")),
 		tables: []table{
 			matchTable(dr),
 			{
@@ -64,8 +65,85 @@ func profileSchema(dr *draft) *table {
 				doc:  "What a machine boots that runs iPXE already, whatever its architecture. Each key that is present replaces the one at the top and in [arch.NAME].",
 				keys: bootKeys(&dr.ipxe, "as at the top"),
 			},
+			varsTable(dr),
+			{
+				name: "file",
+				doc:  "A file that is written for each machine of the profile, of any name that the machine may ask for. It stands before the files below images, and behind those in root. The table may stand several times.",
+				each: dr.textTable,
+			},
 			profileTFTPTable(&dr.tftp),
 		},
+	}
+}
+
+// templateDoc says what a template may hold.
+const templateDoc = "{{ .MAC }}, {{ .IP }}, {{ .ID }}, {{ .Serial }} and {{ .Arch }} become what is known of the machine, {{ .Server }} the address of ours that it asked, {{ .Profile }} the profile's name, {{ .Vars.name }} a key of [vars]."
+
+// varName is what a key of [vars] may be called: a field in a template.
+var varName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
+
+func varsTable(dr *draft) table {
+	read := func(d *document, k *key, n *node) {
+		var v string
+		text(&v, parsePlain).read(d, k, n)
+		if !varName.MatchString(k.name) {
+			d.problemf(n.offset, "%s cannot be the name of a variable, want letters, digits and underscores, beginning with a letter", quote(k.name))
+			return
+		}
+		if dr.profile.Vars == nil {
+			dr.profile.Vars = map[string]string{}
+		}
+		dr.profile.Vars[k.name] = v
+	}
+	return table{
+		name: "vars", free: true,
+		doc: "Texts of your own for command lines and files of the profile, as {{ .Vars.NAME }}. Each key is a name: letters, digits and underscores.",
+		keys: []key{{
+			name: "mirror", value: value{want: "a string", read: read}, def: "none", example: `"deb.example.org"`,
+			doc: "One text, under a name that you choose.",
+		}},
+	}
+}
+
+// textTable makes the schema of the next table [[file]].
+func (dr *draft) textTable(offset int) table {
+	t := &textDraft{offset: offset}
+	dr.texts = append(dr.texts, t)
+	return table{keys: []key{
+		{
+			name: "name", value: placed(&t.nameAt, text(&t.Name, parseTextName)), def: "none", example: `"preseed.cfg"`,
+			doc: "The file's name in the boot tree.",
+		},
+		{
+			name: "template", value: placed(&t.templateAt, text(&t.Template, parseTemplate)), def: "none", example: `"d-i netcfg/get_hostname string pc-{{ .Serial }}\n"`,
+			doc: "What stands in it, in the template language of Go. " + templateDoc,
+		},
+	}}
+}
+
+// placed is v for a key whose place later checks want to know.
+func placed(at *int, v value) value {
+	read := v.read
+	v.read = func(d *document, k *key, n *node) {
+		*at = n.offset
+		read(d, k, n)
+	}
+	return v
+}
+
+// loaderKey chooses the loader of kernels. It has no meaning for a machine that runs
+// iPXE already, so it does not stand in [ipxe].
+func loaderKey(o *bootmenu.Overlay, absent string) key {
+	return key{
+		name: "loader", def: absent, example: `"grub"`,
+		value: marked(&o.Loader, "?", oneOf(&o.Loader,
+			choice[bootmenu.Loader]{"ipxe", bootmenu.LoaderIPXE},
+			choice[bootmenu.Loader]{"grub", bootmenu.LoaderGRUB},
+			choice[bootmenu.Loader]{"pxelinux", bootmenu.LoaderPXELINUX},
+			choice[bootmenu.Loader]{"shim", bootmenu.LoaderShim},
+			choice[bootmenu.Loader]{"none", bootmenu.LoaderNone})),
+		doc: "Boot loader that starts the kernel. grub is an image of GRUB that is made on this host and asks this server. pxelinux is for BIOS only. shim is the distribution's signed shim with its signed GRUB, which asks the site's DHCP server for its files unless that names this server. " +
+			"none hands the kernel itself to UEFI, without a command line. A machine that runs iPXE already gets a script in any case, U-Boot and the Raspberry Pi what they read.",
 	}
 }
 
@@ -86,12 +164,20 @@ func bootKeys(o *bootmenu.Overlay, absent string) []key {
 			doc: "Initial RAM disks, loaded with the kernel in this order.",
 		},
 		{
-			name: "cmdline", value: optionalText(&o.Cmdline, bootmenu.CheckCmdline), def: absent, example: `"console=ttyS0 ---"`,
-			doc: "The kernel's command line.",
+			name: "fdt", value: optionalText(&o.FDT, checkTreeName), def: absent, example: `"dtbs/board.dtb"`,
+			doc: "Device tree that the kernel is given instead of the firmware's own, for boards: by GRUB, U-Boot and the Raspberry Pi. iPXE and PXELINUX have no use for it.",
+		},
+		{
+			name: "cmdline", value: optionalText(&o.Cmdline, checkCmdline), def: absent, example: `"console=ttyS0 ---"`,
+			doc: "The kernel's command line. " + templateDoc,
 		},
 		{
 			name: "boot_file", value: optionalText(&o.BootFile, checkTreeName), def: absent, example: `"grub/bootx64.efi"`, without: "kernel",
 			doc: "File that is handed to the firmware as it is: no boot loader is chosen, no menu shown.",
+		},
+		{
+			name: "windows", value: optionalText(&o.Windows, checkTreeName), def: absent, example: `"winpe"`, without: "kernel",
+			doc: "Directory with an unpacked Windows PE medium (boot/bcd, boot/boot.sdi, sources/boot.wim) and wimboot, which iPXE starts on x86-bios and x64-uefi. Not tested with a real Windows.",
 		},
 		{
 			name: "boot", value: insteadChoice(&o.Instead), def: absent, example: `"disk"`, without: "kernel",
@@ -143,7 +229,7 @@ func (dr *draft) archTable(name string) (table, error) {
 	}
 	a := &archDraft{name: name, arch: arch}
 	dr.archs = append(dr.archs, a)
-	return table{keys: bootKeys(&a.overlay, "as at the top")}, nil
+	return table{keys: append(bootKeys(&a.overlay, "as at the top"), loaderKey(&a.overlay, "as at the top"))}, nil
 }
 
 // noEmptyList says what to write instead of an empty list of patterns.

@@ -19,6 +19,9 @@ type table struct {
 	named  func(name string) (table, error)
 	sample string
 
+	// free makes the names of keys free: the one key in keys stands for each of them.
+	free bool
+
 	// each, if set, makes this a list of tables, [[name]]: it is the schema of the
 	// next one, which begins at an offset.
 	each func(offset int) table
@@ -45,6 +48,11 @@ type value struct {
 
 // lookup is the key or table of that name.
 func (t *table) lookup(name string) (k *key, sub *table) {
+	if t.free {
+		named := t.keys[0]
+		named.name = name
+		return &named, nil
+	}
 	if i := slices.IndexFunc(t.keys, func(k key) bool { return k.name == name }); i >= 0 {
 		return &t.keys[i], nil
 	}
@@ -163,6 +171,9 @@ func (d *decoder) home(t *table, name string) (string, bool) {
 		return "at the top of the file, as [" + name + "]", true
 	}
 	for _, other := range d.schema.tables {
+		if other.free {
+			continue
+		}
 		if k, _ := other.lookup(name); k != nil {
 			return "in [" + other.name + "]", true
 		}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"log/slog"
 	"net/netip"
 	"testing"
@@ -122,25 +121,6 @@ func TestNearest(t *testing.T) {
 	for _, c := range cases {
 		if got := nearest(c.got, keys); got != c.want {
 			t.Errorf("nearest to %.20q is %q, want %q", c.got, got, c.want)
-		}
-	}
-}
-
-func TestEditDistance(t *testing.T) {
-	t.Parallel()
-	cases := []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0},
-		{"abc", "acb", 1}, {"abc", "adc", 1}, {"abc", "ab", 1}, {"kernal", "kernel", 1}, {"größe", "große", 1}, {"kitten", "sitting", 3},
-	}
-	for _, c := range cases {
-		if got := editDistance(c.a, c.b); got != c.want {
-			t.Errorf("%q to %q: %d, want %d", c.a, c.b, got, c.want)
-		}
-		if there, back := editDistance(c.a, c.b), editDistance(c.b, c.a); cmp.Compare(there, back) != 0 {
-			t.Errorf("%q to %q: %d, back %d", c.a, c.b, there, back)
 		}
 	}
 }

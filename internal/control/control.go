@@ -17,14 +17,17 @@ import (
 
 // The types of the API, under the names by which the daemon fills them.
 type (
-	Status    = client.Status
-	Profile   = client.Profile
-	Listener  = client.Listener
-	Interface = client.Interface
-	Loader    = client.Loader
-	Transfer  = client.Transfer
-	Reload    = client.Reload
-	Problem   = client.Problem
+	Status      = client.Status
+	Profile     = client.Profile
+	ProfileView = client.ProfileView
+	ProfileBoot = client.ProfileBoot
+	ProfileFile = client.ProfileFile
+	Listener    = client.Listener
+	Interface   = client.Interface
+	Loader      = client.Loader
+	Transfer    = client.Transfer
+	Reload      = client.Reload
+	Problem     = client.Problem
 
 	ExplainRequest = client.ExplainRequest
 	Explanation    = client.Explanation
@@ -38,6 +41,8 @@ type (
 type Daemon interface {
 	// Status must not block.
 	Status() Status
+	// ShowProfile looks at the profile's files.
+	ShowProfile(name string) (ProfileView, error)
 	// Explain sends nothing and changes nothing.
 	Explain(ExplainRequest) (Explanation, error)
 	// StartProfile returns after the profile's listener is bound. Errors that are
@@ -71,6 +76,10 @@ func Handler(d Daemon) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, "application/json", d.Status())
+	})
+	mux.HandleFunc("GET /v1/profiles/{name}", func(w http.ResponseWriter, r *http.Request) {
+		v, err := d.ShowProfile(r.PathValue("name"))
+		answer(w, v, err)
 	})
 	mux.HandleFunc("POST /v1/profiles/{name}/start", func(w http.ResponseWriter, r *http.Request) {
 		p, err := d.StartProfile(r.Context(), r.PathValue("name"))

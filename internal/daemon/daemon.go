@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"netbootd/internal/boottree"
 	"netbootd/internal/control"
 	"netbootd/internal/images"
+	"netbootd/internal/loaders"
 	"netbootd/metrics"
 	"netbootd/tftp"
 )
@@ -29,6 +31,7 @@ type Daemon struct {
 	links    *boottree.Links
 	history  *dhcpproxy.History
 	tree     *boottree.Tree
+	health   *boottree.Health
 	listener *listener
 	dhcp     *dhcpproxy.Server // nil if switched off
 	beside   string            // who holds port 67, if its packets are read beside it
@@ -42,6 +45,9 @@ type Daemon struct {
 
 	ops  sync.Mutex    // one start, stop or reload at a time; guards what follows
 	menu bootmenu.Menu // as it was last read
+
+	telling sync.Mutex        // guards what follows; files are looked at under it
+	faults  map[string]string // what was last told of a profile's files, by its name
 
 	mu       sync.Mutex // guards what follows
 	profiles map[string]*profile
@@ -90,9 +96,14 @@ func newDaemon(o Options) (*Daemon, error) {
 		history:  &dhcpproxy.History{Styles: styles},
 		started:  newStartedFile(o.Settings.State),
 		profiles: make(map[string]*profile),
+		faults:   make(map[string]string),
 		failures: make(chan error, 1),
 	}
-	d.tree = boottree.New(boottree.Options{Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched})
+	d.tree = boottree.New(boottree.Options{
+		Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched,
+		Builder: loaders.NewBuilder(filepath.Join(o.Settings.State, "loaders")),
+	})
+	d.health = boottree.NewHealth(d.tree)
 	d.log = bootlog.New(bootlog.Options{Logger: o.Logger, MAC: d.links.MAC})
 	d.metrics = metrics.New(o.Build, d.engineStats)
 	if w := o.Settings.TFTP.Write; w != nil {
@@ -189,7 +200,7 @@ func (d *Daemon) bind() (err error) {
 
 // responder decides by the settings, with the catalog in force.
 func (d *Daemon) responder() *dhcpproxy.Responder {
-	return newResponder(selector{d.tree}, d.opts.Settings.DHCP)
+	return newResponder(selector{d.tree, d.health}, d.opts.Settings.DHCP)
 }
 
 func newResponder(s dhcpproxy.Selector, o DHCPSettings) *dhcpproxy.Responder {
@@ -222,6 +233,7 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 		offers.Go(func() error { return d.watch(d.dhcp.Serve(offering)) })
 		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.dhcp.SetInterfaces)) })
 	}
+	offers.Go(func() error { d.watchFiles(offering); return nil })
 	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, control.Handler(d))) })
 	if d.web != nil {
 		tells.Go(func() error { return d.watch(control.Serve(telling, d.web, d.webHandler())) })
@@ -310,11 +322,16 @@ func (d *Daemon) engineStats() metrics.EngineStats {
 	return metrics.EngineStats{ListenerUp: up, Active: active, Retransmissions: resent}
 }
 
-// selector decides with the catalog in force.
-type selector struct{ tree *boottree.Tree }
+// selector decides with the catalog in force, and with what is known of its files.
+type selector struct {
+	tree   *boottree.Tree
+	health *boottree.Health
+}
 
 // Select implements dhcpproxy.Selector.
-func (s selector) Select(m bootmenu.Machine) bootmenu.Decision { return s.tree.Catalog().Select(m) }
+func (s selector) Select(m bootmenu.Machine) bootmenu.Decision {
+	return s.health.Check(s.tree.Catalog().Select(m), m)
+}
 
 // OptsIn implements dhcpproxy.Selector.
 func (s selector) OptsIn(vendorClass string) bool { return s.tree.Catalog().OptsIn(vendorClass) }

@@ -65,6 +65,19 @@ func (l *logLines) wait(t *testing.T, since int, text string) string {
 	}
 }
 
+// since is the first line that holds text, from the line number on; empty if there is
+// none.
+func (l *logLines) since(number int, text string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines[number:] {
+		if strings.Contains(line, text) {
+			return line
+		}
+	}
+	return ""
+}
+
 func (l *logLines) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -291,7 +304,7 @@ func TestAProfileThatCannotBootIsNotStarted(t *testing.T) {
 	p := &bootmenu.Profile{Name: "arm", Match: &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchARM64UEFI}}, Boot: bootmenu.Boot{Kernel: "Image"}}
 	f := newFixture(t, p)
 	f.start()
-	if _, err := f.client.StartProfile(t.Context(), "arm"); !errors.Is(err, client.ErrConflict) || !strings.Contains(err.Error(), "no boot loader for arm64-uefi") {
+	if _, err := f.client.StartProfile(t.Context(), "arm"); !errors.Is(err, client.ErrConflict) || !strings.Contains(err.Error(), "no iPXE for arm64-uefi") {
 		t.Errorf("got %v", err)
 	}
 }

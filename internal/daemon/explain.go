@@ -10,8 +10,8 @@ import (
 
 	"netbootd/bootmenu"
 	"netbootd/dhcpproxy"
+	"netbootd/internal/boottree"
 	"netbootd/internal/control"
-	"netbootd/internal/loaders"
 )
 
 // Explain implements control.Daemon, with the profiles that are started and the
@@ -32,30 +32,31 @@ func (d *Daemon) Explain(q control.ExplainRequest) (control.Explanation, error) 
 // Explain tells what a daemon that started now with these settings and this plan
 // would do with a request.
 func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation, error) {
-	started, err := newStartedFile(s.State).Load()
+	o, err := openOffline(s, p)
 	if err != nil {
 		return control.Explanation{}, err
 	}
+	defer o.Close()
 	styles, err := openStyles(s.State, time.Now, nil) // nothing is written
 	if err != nil {
 		return control.Explanation{}, err
 	}
-	p = p.settled()
-	var up, stopped []*bootmenu.Profile
-	for _, profile := range p.Profiles {
-		if wanted(profile, started) {
-			up = append(up, profile)
-		} else {
-			stopped = append(stopped, profile)
-		}
+	var selects dhcpproxy.Selector = o.catalog
+	if o.tree != nil {
+		health := boottree.NewHealth(o.tree)
+		health.Watch(o.which(true), o.set)
+		selects = selector{o.tree, health}
 	}
-	preferred := loaders.Scan(s.LoaderDirs).Preferred()
 	history := &dhcpproxy.History{Styles: styles}
-	catalog := bootmenu.NewCatalog(up, preferred, s.Menu)
-	x := explainer{s, newResponder(catalog, s.DHCP), history.Past, catalog, bootmenu.NewCatalog(stopped, preferred, bootmenu.Menu{})}
+	x := explainer{s, newResponder(selects, s.DHCP), history.Past, o.catalog, bootmenu.NewCatalog(o.which(false), o.set.Preferred(), bootmenu.Menu{})}
 	e, err := x.explain(q)
-	for _, name := range slices.Sorted(maps.Keys(p.Broken)) {
-		e.Notes = append(e.Notes, fmt.Sprintf("profile %s is broken and left out: %s", name, strings.Join(p.Broken[name], "; ")))
+	if o.unread != nil {
+		e.Notes = append(e.Notes, o.unreadNote())
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.profiles)) {
+		if one := o.profiles[name]; one.Profile == nil {
+			e.Notes = append(e.Notes, fmt.Sprintf("profile %s is broken and left out: %s", name, strings.Join(one.problems, "; ")))
+		}
 	}
 	return e, err
 }

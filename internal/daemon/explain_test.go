@@ -29,6 +29,7 @@ func question() client.ExplainRequest {
 func TestExplainGoesByWhatTheDaemonHolds(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, board("a"))
+	putImage(t, f.opts.Settings.Images, efiProgram())
 	f.start()
 	e, err := f.client.Explain(t.Context(), question())
 	if err != nil || !e.Answered() || e.Request != "DISCOVER" || e.Profile != "a" || e.Rule != "matched every PXE client" ||
@@ -53,7 +54,7 @@ func TestExplainGoesByWhatTheDaemonHolds(t *testing.T) {
 
 func TestExplainGoesByTheFilesAlone(t *testing.T) {
 	t.Parallel()
-	s := Settings{DHCP: DHCPSettings{Enabled: true}, State: t.TempDir()}
+	s := Settings{DHCP: DHCPSettings{Enabled: true}, State: t.TempDir(), Images: filepath.Join(t.TempDir(), "images")}
 	plan := Plan{Profiles: []*bootmenu.Profile{board("a")}, Broken: map[string][]string{"b": {"b.toml:1:1: wrong"}}}
 	explained := func() client.Explanation {
 		t.Helper()
@@ -63,9 +64,15 @@ func TestExplainGoesByTheFilesAlone(t *testing.T) {
 		}
 		return e
 	}
-	if e := explained(); !e.Answered() || e.Style != "bare" || !strings.Contains(strings.Join(e.Notes, "\n"), "profile b is broken and left out: b.toml:1:1: wrong") {
+	notes := func(e client.Explanation) string { return strings.Join(e.Notes, "\n") }
+	if e := explained(); !e.Answered() || e.Style != "bare" || !strings.Contains(notes(e), "profile b is broken and left out: b.toml:1:1: wrong") || !strings.Contains(notes(e), "the files of profiles were not looked at: ") {
 		t.Errorf("%+v", e)
 	}
+	putImage(t, s.Images, []byte("first stage of a board"))
+	if e := explained(); e.Reason != string(bootmenu.ReasonWrongFile) || e.Rule != "profile a: MLO is plain text, and x64-uefi starts EFI programs only" {
+		t.Errorf("with a file of another kind: %+v", e)
+	}
+	putImage(t, s.Images, efiProgram())
 	styles, err := openStyles(s.State, time.Now, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 type opener struct{ tree *boottree.Tree }
 
 // Open implements tftp.Opener.
-func (o opener) Open(_ context.Context, r tftp.OpenRequest) (tftp.File, error) {
-	f, err := o.tree.Open(r.Client.Addr(), r.Name)
+func (o opener) Open(ctx context.Context, r tftp.OpenRequest) (tftp.File, error) {
+	f, err := o.tree.Open(ctx, boottree.Request{Client: r.Client.Addr(), Server: r.Local.Addr(), Name: r.Name})
 	if err != nil {
 		return nil, err
 	}

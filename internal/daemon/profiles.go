@@ -3,9 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"strings"
 
 	"netbootd/bootmenu"
@@ -37,9 +35,6 @@ func (d *Daemon) tellProfile(name string, old, p *profile) {
 	default:
 		d.opts.Logger.Info("profile is not started", "profile", name)
 	}
-	for _, f := range d.tree.Verify(p.Profile) {
-		d.opts.Logger.Warn("profile is degraded", "profile", name, "why", f.Text, "hint", f.Hint)
-	}
 }
 
 // matchText is whom a profile is for.
@@ -59,7 +54,7 @@ func (d *Daemon) StartProfile(_ context.Context, name string) (control.Profile, 
 		return control.Profile{}, err
 	}
 	if !d.tree.Bootable(p.Profile) {
-		return control.Profile{}, control.Conflict(fmt.Sprintf("profile %q cannot boot any machine it is for: %s", name, findingText(d.tree.Verify(p.Profile))))
+		return control.Profile{}, control.Conflict(fmt.Sprintf("profile %q cannot boot any machine it is for: %s", name, boottree.Summary(d.tree.Verify(p.Profile))))
 	}
 	if err := d.listener.hold(profileHolder(name)); err != nil {
 		return control.Profile{}, control.Conflict(fmt.Sprintf("profile %q: %v", name, explain(err)))
@@ -110,7 +105,7 @@ func (d *Daemon) lookup(name string) (*profile, error) {
 	p, ok := d.profiles[name]
 	switch {
 	case !ok:
-		return nil, control.NotFound(fmt.Sprintf("there is no profile %q, only %s", name, known(slices.Sorted(maps.Keys(d.profiles)))))
+		return nil, unknownProfile(name, d.profiles)
 	case p.Profile == nil:
 		return nil, control.Conflict(fmt.Sprintf("profile %q is broken: %s", name, strings.Join(p.problems, "; ")))
 	}
@@ -123,13 +118,4 @@ func known(names []string) string {
 		return "none at all"
 	}
 	return strings.Join(names, ", ")
-}
-
-// findingText is findings in one line.
-func findingText(found []boottree.Finding) string {
-	var texts []string
-	for _, f := range found {
-		texts = append(texts, f.Text)
-	}
-	return strings.Join(texts, "; ")
 }

@@ -76,12 +76,12 @@ func (d *Daemon) scanLoaders(s Settings) *loaders.Set {
 	preferred := set.Preferred()
 	if !maps.Equal(preferred, before.Preferred()) {
 		for _, l := range set.All() {
-			if preferred[bootmenu.LoaderFor{Arch: l.Arch, Kind: bootmenu.LoaderIPXE}] == l.TreeName() {
+			if preferred[bootmenu.LoaderFor{Arch: l.Arch, Kind: l.Kind}] == l.TreeName() {
 				d.opts.Logger.Info("boot loader found", "arch", l.Arch.String(), "path", l.Path, "file", l.TreeName())
 			}
 		}
 		if len(preferred) == 0 {
-			d.opts.Logger.Warn("no boot loader was found", "looked_in", s.LoaderDirs, "hint", loaders.Hint(bootmenu.ArchX64UEFI))
+			d.opts.Logger.Warn("no boot loader was found", "looked_in", s.LoaderDirs, "hint", loaders.Hint(bootmenu.ArchX64UEFI, bootmenu.LoaderIPXE))
 		}
 	}
 	for _, skip := range set.Skipped {
@@ -118,8 +118,10 @@ func (d *Daemon) apply(ctx context.Context, plan Plan, set *loaders.Set) (proble
 	d.publish(set)
 	for _, name := range slices.Sorted(maps.Keys(next)) {
 		d.tellProfile(name, gone[name], next[name])
+		d.tellFaults(next[name].Profile)
 		problems = append(problems, next[name].problems...)
 	}
+	d.forgetFaults(next)
 	if err := d.menu.CheckDefault(profilesOf(next)); err != nil {
 		d.opts.Logger.Warn("the menu boots from disk by default", "why", err.Error())
 		problems = append(problems, err.Error())
@@ -168,7 +170,7 @@ func wanted(p *bootmenu.Profile, s Started) bool {
 }
 
 // publish puts the started profiles into the catalog that machines are answered
-// from.
+// from. It looks at their files before that.
 func (d *Daemon) publish(set *loaders.Set) {
 	d.mu.Lock()
 	var started []*bootmenu.Profile
@@ -180,6 +182,7 @@ func (d *Daemon) publish(set *loaders.Set) {
 		}
 	}
 	d.mu.Unlock()
+	d.health.Watch(started, set)
 	d.tree.SetPlan(bootmenu.NewCatalog(started, set.Preferred(), d.menu), set)
 	d.metrics.Profiles(states)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"netbootd/dhcpproxy"
+	"netbootd/internal/boottree"
 	"netbootd/internal/control"
 )
 
@@ -49,6 +50,11 @@ const needsLeaseServer = "most builds of U-Boot, and other clients that are no P
 
 // profileStatus is how one profile stands.
 func (d *Daemon) profileStatus(name string, p *profile, started bool) control.Profile {
+	return profileStatus(d.tree, name, p, started)
+}
+
+// profileStatus is how one profile stands. Without a tree its files are not looked at.
+func profileStatus(tree *boottree.Tree, name string, p *profile, started bool) control.Profile {
 	s := control.Profile{Name: name, State: control.Stopped, Problems: slices.Clone(p.problems)}
 	if started {
 		s.State = control.Started
@@ -64,7 +70,14 @@ func (d *Daemon) profileStatus(name string, p *profile, started bool) control.Pr
 			s.Notes = append(s.Notes, needsLeaseServer)
 		}
 	}
-	for _, f := range d.tree.Verify(p.Profile) {
+	if tree == nil {
+		return s
+	}
+	for _, f := range tree.Verify(p.Profile) {
+		if f.Warning {
+			s.Notes = append(s.Notes, f.Text)
+			continue
+		}
 		s.Degraded = true
 		s.Problems = append(s.Problems, f.Text)
 	}

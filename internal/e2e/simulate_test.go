@@ -292,15 +292,27 @@ func simulatedDir(t *testing.T) string {
 // The networks below are wrong on purpose, each in one way, and simulate must
 // find exactly that.
 
-func TestSimulationFindsWhatNetbootdIsToldWrong(t *testing.T) {
+// A machine gets silence rather than a dead boot file, until the file is there.
+func TestSimulationFindsTheSilenceInsteadOfADeadBootFile(t *testing.T) {
 	ctx, s, _ := newSimulated(t, map[string]string{
 		"missing": "boot_file = \"missing.efi\"\n[match]\nmac = [\"52:54:00:00:00:31\"]\n",
 		"wrong":   "boot_file = \"x64.efi\"\n[match]\nmac = [\"52:54:00:00:00:32\"]\n",
 	})
-	mustFind(ctx, t, s.net, "fetch", `198.18.0.2 has no file "missing.efi", which the ACK of 198.18.0.2 names (ERROR 1 "file not found")`,
-		"uefi-x64", "--mac", "52:54:00:00:00:31")
-	mustFind(ctx, t, s.net, "loader", `the boot file "x64.efi" is an EFI program for x64-uefi, and uefi-x86 starts those for x86-uefi`,
-		"uefi-x86", "--mac", "52:54:00:00:00:32")
+	logged := func(pattern string) {
+		t.Helper()
+		if _, err := s.proc.Stderr.WaitFor(ctx, regexp.MustCompile(pattern)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const silence = "nobody says what to boot: 198.18.0.1 offers an address and no boot file, and no ProxyDHCP server answers "
+	mustFind(ctx, t, s.net, "offer", silence+"uefi-x64", "uefi-x64", "--mac", "52:54:00:00:00:31")
+	logged(`mac=52:54:00:00:00:31 .*reason=file_missing why="profile missing: missing\.efi is missing"`)
+	mustFind(ctx, t, s.net, "offer", silence+"uefi-x86", "uefi-x86", "--mac", "52:54:00:00:00:32")
+	logged(`mac=52:54:00:00:00:32 .*reason=wrong_file why="profile wrong: x64\.efi is an EFI program for x64-uefi, and the profile gives it to x86-uefi"`)
+
+	writeFile(t, filepath.Join(s.images, "missing.efi"), efiProgram(0x8664))
+	logged(`msg="profile is whole again" profile=missing`)
+	mustBoot(ctx, t, s.net, lab.ClientPlace, filepath.Join(s.images, "missing.efi"), "uefi-x64", "--mac", "52:54:00:00:00:31")
 }
 
 func TestSimulationFindsTheSecondProxy(t *testing.T) {

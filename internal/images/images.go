@@ -112,20 +112,39 @@ func (s *Store) foldElement(dir, elem string) (actual string, ok bool) {
 	if _, err := s.root.Lstat(filepath.FromSlash(path.Join(dir, elem))); err == nil {
 		return elem, true
 	}
-	d, err := s.root.Open(filepath.FromSlash(dir))
+	names, err := s.readNames(dir)
 	if err != nil {
 		return "", false
 	}
-	defer func() { _ = d.Close() }()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return "", false
-	}
-	slices.Sort(names)
 	for _, n := range names {
 		if strings.EqualFold(n, elem) {
 			return n, true
 		}
 	}
 	return "", false
+}
+
+// Names are those in a directory of the store, in byte order; the store itself is
+// "". What cannot be read, and what is no directory, has none.
+func (s *Store) Names(dir string) []string {
+	if dir == privateDir || strings.HasPrefix(dir, privateDir+"/") {
+		return nil
+	}
+	names, err := s.readNames(path.Join(".", dir))
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(names, func(n string) bool { return path.Join(dir, n) == privateDir })
+}
+
+// readNames reads the names in a directory, in byte order. A pipe is not waited for.
+func (s *Store) readNames(dir string) ([]string, error) {
+	d, err := s.root.OpenFile(filepath.FromSlash(dir), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = d.Close() }()
+	names, err := d.Readdirnames(-1)
+	slices.Sort(names)
+	return names, err
 }

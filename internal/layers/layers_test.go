@@ -27,12 +27,16 @@ var arrows = map[string][]string{
 	"metrics":   {"bootmenu", "dhcpproxy", "tftp"},
 
 	"internal/images":   {},
-	"internal/loaders":  {"bootmenu"},
-	"internal/boottree": {"bootmenu", "internal/images", "internal/loaders"},
-	"internal/bootlog":  {"bootmenu", "dhcpproxy", "tftp"},
-	"internal/config":   {"bootmenu", "dhcpproxy", "tftp"},
-	"internal/simulate": {"bootmenu", "dhcpproxy", "tftp", "internal/loaders"},
-	"internal/control":  {"client"},
+	"internal/spelling": {},
+
+	"internal/newprofile": {"internal/bootfile"},
+	"internal/bootfile":   {"bootmenu"},
+	"internal/loaders":    {"bootmenu", "internal/bootfile"},
+	"internal/boottree":   {"bootmenu", "internal/bootfile", "internal/images", "internal/loaders", "internal/spelling"},
+	"internal/bootlog":    {"bootmenu", "dhcpproxy", "tftp"},
+	"internal/config":     {"bootmenu", "dhcpproxy", "tftp", "internal/spelling"},
+	"internal/simulate":   {"bootmenu", "dhcpproxy", "tftp", "internal/bootfile"},
+	"internal/control":    {"client"},
 	"internal/daemon": {
 		"bootmenu", "dhcpproxy", "tftp", "metrics",
 		"internal/bootlog", "internal/boottree", "internal/control", "internal/images", "internal/loaders",
@@ -41,7 +45,7 @@ var arrows = map[string][]string{
 	"cmd/netbootd": {
 		"bootmenu", "client", "dhcpproxy", "metrics",
 		"internal/boottree", "internal/config", "internal/daemon", "internal/images", "internal/loaders",
-		"internal/simulate",
+		"internal/newprofile", "internal/simulate", "internal/spelling",
 	},
 
 	// What is not part of the program.
@@ -62,6 +66,7 @@ var testArrows = map[string][]string{
 	"client":              {"internal/control"},
 	"internal/bench/load": {"tftp/tftptest"},
 	"internal/daemon":     {"client", "tftp/tftptest"},
+	"internal/newprofile": {"internal/config"},
 	"internal/simulate":   {"tftp/tftptest"},
 }
 

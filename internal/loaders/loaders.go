@@ -1,7 +1,8 @@
 // Package loaders finds the boot loaders that the host's packages installed, and
 // tells which machine each is for from the file itself. It guesses nothing: a
 // file whose machine type cannot be read, or is not the one its place promises,
-// is left out and named.
+// is left out and named. GRUB, which must be told its server's address, it makes
+// from the modules of the packages.
 package loaders
 
 import (
@@ -16,34 +17,39 @@ import (
 	"strings"
 
 	"netbootd/bootmenu"
+	"netbootd/internal/bootfile"
 )
 
 // treeDir is the directory of the boot tree that the loaders appear in, as
-// loaders/ARCH/ipxe/NAME.
+// loaders/ARCH/KIND/NAME.
 const treeDir = "loaders"
 
-// DefaultDirs are the directories in which distributions install iPXE.
+// DefaultDirs are the directories in which distributions install boot loaders, and
+// what those need beside them.
 func DefaultDirs() []string {
-	return []string{"/usr/lib/ipxe", "/usr/share/ipxe", "/usr/share/ipxe/arm64-efi"}
+	return []string{
+		"/usr/lib/ipxe", "/usr/share/ipxe", "/usr/share/ipxe/arm64-efi",
+		"/usr/lib/PXELINUX", "/usr/lib/syslinux/modules/bios", "/usr/lib/syslinux/bios", "/usr/share/syslinux",
+		"/usr/lib/shim", "/usr/lib/grub/x86_64-efi-signed", "/usr/lib/grub/arm64-efi-signed",
+		"/usr/lib/grub",
+	}
 }
 
-// A Loader is one iPXE on the host.
+// A Loader is a boot loader on the host, or a file that one needs beside it.
 type Loader struct {
-	Arch bootmenu.Arch
-	Name string // base name, as it is asked for
-	Path string // on the host, all links resolved
-	Size int64  // bytes
+	Arch    bootmenu.Arch
+	Kind    bootmenu.Loader
+	Name    string // base name, as it is asked for
+	Path    string // on the host, all links resolved; the directory of its modules if it is made
+	Size    int64  // bytes; 0 if it is made
+	Made    bool   // by a [Builder], once it is asked for
+	Sibling bool   // only loaded by the loader of its kind, never handed out
 }
 
 // TreeName is the loader's name in the boot tree.
 func (l Loader) TreeName() string {
-	return path.Join(treeDir, l.Arch.String(), "ipxe", l.Name)
+	return path.Join(treeDir, l.Arch.String(), string(l.Kind), l.Name)
 }
-
-// biosNames are the NBPs for BIOS in order of preference: the one that drives any
-// card through the ROM's UNDI, then the one with drivers of its own. A BIOS NBP
-// has no header to know it by, so only these names are taken.
-var biosNames = []string{"undionly.kpxe", "ipxe.pxe"}
 
 // A Set is the loaders that one scan found. It is read-only and safe for
 // concurrent use. The zero Set is empty.
@@ -68,53 +74,81 @@ func Scan(dirs []string) *Set {
 			continue
 		}
 		for _, e := range entries {
-			if isLoaderName(e.Name()) {
-				s.add(dir, e.Name())
+			if role, ok := roleOf(e.Name()); ok {
+				s.add(dir, e.Name(), role)
+			} else if platform, ok := grubPlatforms[e.Name()]; ok {
+				s.addGRUB(filepath.Join(dir, e.Name()), platform)
 			}
 		}
 	}
 	slices.SortStableFunc(s.loaders, func(a, b Loader) int {
-		return cmp.Or(cmp.Compare(a.Arch, b.Arch), cmp.Compare(rank(a.Name), rank(b.Name)))
+		return cmp.Or(cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Kind, b.Kind), cmp.Compare(rank(a), rank(b)))
 	})
+	s.dropIncomplete()
 	return s
 }
 
-// isLoaderName tells whether a file of that name may be an iPXE.
-func isLoaderName(name string) bool {
-	if slices.Contains(biosNames, name) {
-		return true
-	}
-	return strings.HasSuffix(name, ".efi") && (strings.HasPrefix(name, "snponly") || strings.HasPrefix(name, "ipxe"))
-}
-
-// rank orders the loaders of one arch: the one that uses the firmware's own
-// driver first, because it works with every card that got this far.
-func rank(name string) int {
+// rank orders the loaders of one arch and kind. iPXE that uses the firmware's own
+// driver is first, because it works with every card that got this far; so is the
+// PXELINUX that can also ask by HTTP.
+func rank(l Loader) int {
 	switch {
-	case name == biosNames[0], strings.HasPrefix(name, "snponly"):
+	case l.Sibling:
+		return 2
+	case l.Name == "undionly.kpxe", strings.HasPrefix(l.Name, "snponly"), l.Name == "lpxelinux.0":
 		return 0
 	}
 	return 1
 }
 
+// needs are files without which a loader of a kind starts nothing.
+var needs = []struct {
+	kind bootmenu.Loader
+	name string // beginning of the sibling's name
+	hint string
+}{
+	{bootmenu.LoaderPXELINUX, "ldlinux.c32", "install the Debian package syslinux-common"},
+	{bootmenu.LoaderShim, "grub", "install the Debian package grub-efi-amd64-signed (or -arm64-)"},
+}
+
+// dropIncomplete leaves out loaders whose needs were not found. Their siblings stay:
+// a loader among the images may ask for them.
+func (s *Set) dropIncomplete() {
+	all := slices.Clone(s.loaders)
+	s.loaders = slices.DeleteFunc(s.loaders, func(l Loader) bool {
+		for _, n := range needs {
+			met := func(o Loader) bool {
+				return o.Kind == l.Kind && o.Arch == l.Arch && o.Sibling && strings.HasPrefix(o.Name, n.name)
+			}
+			if l.Kind == n.kind && !l.Sibling && !slices.ContainsFunc(all, met) {
+				s.Skipped = append(s.Skipped, Skip{l.Path, fmt.Sprintf("has no %s beside it: %s", n.name, n.hint)})
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // add examines one file and keeps it if it is a loader.
-func (s *Set) add(dir, name string) {
+func (s *Set) add(dir, name string, r role) {
 	full := filepath.Join(dir, name)
-	l, err := examine(full, name)
+	l, err := examine(full, r)
 	if err != nil {
 		s.Skipped = append(s.Skipped, Skip{full, err.Error()})
 		return
 	}
-	for _, have := range s.loaders {
-		if have.Arch == l.Arch && have.Name == l.Name {
-			return
-		}
+	s.keep(l)
+}
+
+// keep adds a loader unless an earlier one has its name.
+func (s *Set) keep(l Loader) {
+	if !slices.ContainsFunc(s.loaders, func(have Loader) bool { return have.TreeName() == l.TreeName() }) {
+		s.loaders = append(s.loaders, l)
 	}
-	s.loaders = append(s.loaders, l)
 }
 
 // examine reads what a file is.
-func examine(full, name string) (Loader, error) {
+func examine(full string, r role) (Loader, error) {
 	resolved, err := filepath.EvalSymlinks(full)
 	if err != nil {
 		return Loader{}, err
@@ -128,27 +162,30 @@ func examine(full, name string) (Loader, error) {
 	if err != nil {
 		return Loader{}, err
 	}
-	arch, err := MachineType(f)
+	arch, err := bootfile.MachineType(f)
 	switch {
-	case errors.Is(err, ErrNotPE) && slices.Contains(biosNames, name):
+	case r.bios && err == nil:
+		return Loader{}, fmt.Errorf("is an EFI program for %s under the name of a BIOS loader", arch)
+	case r.bios && errors.Is(err, bootfile.ErrNotEFI):
 		arch = bootmenu.ArchX86BIOS
 	case err != nil:
 		return Loader{}, err
-	case slices.Contains(biosNames, name):
-		return Loader{}, fmt.Errorf("is an EFI program for %s under the name of a BIOS loader", arch)
 	}
-	return Loader{Arch: arch, Name: name, Path: resolved, Size: info.Size()}, nil
+	return Loader{Arch: arch, Kind: r.kind, Name: r.name, Path: resolved, Size: info.Size(), Sibling: r.sibling}, nil
 }
 
-// All are the loaders, ordered by arch, the preferred one of each arch first.
-func (s *Set) All() []Loader { return slices.Clone(s.loaders) }
+// All are the loaders that can be handed out, ordered by arch and kind, the preferred
+// one of each first.
+func (s *Set) All() []Loader {
+	return slices.DeleteFunc(slices.Clone(s.loaders), func(l Loader) bool { return l.Sibling })
+}
 
-// Preferred gives for each arch the name in the boot tree of the loader to hand
-// out.
+// Preferred gives for each arch and kind the name in the boot tree of the loader to
+// hand out.
 func (s *Set) Preferred() bootmenu.Loaders {
 	names := make(bootmenu.Loaders)
-	for _, l := range slices.Backward(s.loaders) {
-		names[bootmenu.LoaderFor{Arch: l.Arch, Kind: bootmenu.LoaderIPXE}] = l.TreeName()
+	for _, l := range slices.Backward(s.All()) {
+		names[bootmenu.LoaderFor{Arch: l.Arch, Kind: l.Kind}] = l.TreeName()
 	}
 	return names
 }
@@ -171,17 +208,4 @@ func (s *Set) Find(name string, arch bootmenu.Arch, fold bool) (Loader, bool) {
 		return bare[0], true
 	}
 	return Loader{}, false
-}
-
-// Hint says how to get a loader for an arch, for people.
-func Hint(arch bootmenu.Arch) string {
-	switch arch {
-	case bootmenu.ArchX86BIOS, bootmenu.ArchX64UEFI:
-		return "install the Debian package ipxe (apt-get install ipxe), or name its directory in loaders"
-	case bootmenu.ArchARM64UEFI:
-		return "the Debian package ipxe has a loader for arm64-uefi from Debian 13 on; or put an iPXE for it into a directory that loaders names"
-	case bootmenu.ArchRPi:
-		return "a Raspberry Pi starts a kernel by itself: put the files of its boot partition into a directory that root names, and leave kernel out"
-	}
-	return fmt.Sprintf("no Debian package has iPXE for %s; put one into a directory that loaders names, or give this arch a boot_file", arch)
 }

@@ -1,9 +1,7 @@
 package loaders
 
 import (
-	"bytes"
 	"encoding/binary"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,37 +16,10 @@ import (
 func pe(machine uint16) []byte {
 	b := make([]byte, 256)
 	copy(b, "MZ")
-	binary.LittleEndian.PutUint32(b[offsetPEPointer:], 0x80)
+	binary.LittleEndian.PutUint32(b[0x3c:], 0x80)
 	copy(b[0x80:], "PE\x00\x00")
 	binary.LittleEndian.PutUint16(b[0x84:], machine)
 	return b
-}
-
-func TestMachineTypeReadsTheHeader(t *testing.T) {
-	t.Parallel()
-	farPointer := pe(0x8664)
-	binary.LittleEndian.PutUint32(farPointer[offsetPEPointer:], 0xfffffff0)
-	for name, c := range map[string]struct {
-		file  []byte
-		want  bootmenu.Arch
-		notPE bool
-	}{
-		"x64":                      {file: pe(0x8664), want: bootmenu.ArchX64UEFI},
-		"ia32":                     {file: pe(0x014c), want: bootmenu.ArchX86UEFI},
-		"arm64":                    {file: pe(0xaa64), want: bootmenu.ArchARM64UEFI},
-		"thumb":                    {file: pe(0x01c2), want: bootmenu.ArchARM32UEFI},
-		"riscv64":                  {file: pe(0x5064), want: 27},
-		"empty file":               {want: bootmenu.ArchUnknown, notPE: true},
-		"text":                     {file: []byte("#!ipxe\n"), want: bootmenu.ArchUnknown, notPE: true},
-		"header beyond the end":    {file: farPointer, want: bootmenu.ArchUnknown, notPE: true},
-		"DOS program without PE":   {file: append([]byte("MZ"), make([]byte, 100)...), want: bootmenu.ArchUnknown, notPE: true},
-		"machine nobody has heard": {file: pe(0x1234), want: bootmenu.ArchUnknown},
-	} {
-		got, err := MachineType(bytes.NewReader(c.file))
-		if got != c.want || errors.Is(err, ErrNotPE) != c.notPE || (got == bootmenu.ArchUnknown) != (err != nil) {
-			t.Errorf("%s: got %v, %v", name, got, err)
-		}
-	}
 }
 
 func TestScanKnowsLoadersByTheirContent(t *testing.T) {
@@ -103,9 +74,9 @@ func TestScanKnowsLoadersByTheirContent(t *testing.T) {
 func TestFindTakesFullAndBareNames(t *testing.T) {
 	t.Parallel()
 	s := &Set{loaders: []Loader{
-		{Arch: bootmenu.ArchX64UEFI, Name: "ipxe.efi"},
-		{Arch: bootmenu.ArchARM64UEFI, Name: "ipxe.efi"},
-		{Arch: bootmenu.ArchX86BIOS, Name: "undionly.kpxe"},
+		{Arch: bootmenu.ArchX64UEFI, Kind: bootmenu.LoaderIPXE, Name: "ipxe.efi"},
+		{Arch: bootmenu.ArchARM64UEFI, Kind: bootmenu.LoaderIPXE, Name: "ipxe.efi"},
+		{Arch: bootmenu.ArchX86BIOS, Kind: bootmenu.LoaderIPXE, Name: "undionly.kpxe"},
 	}}
 	for _, c := range []struct {
 		name string

@@ -9,7 +9,7 @@ import (
 	"hash"
 	"time"
 
-	"netbootd/internal/loaders"
+	"netbootd/internal/bootfile"
 )
 
 // A File is a boot file that was fetched. Its bytes are not kept.
@@ -49,11 +49,11 @@ func (s *sink) Write(b []byte) (int, error) {
 // file is what was received, by that name.
 func (s *sink) file(name string) *File {
 	f := &File{Name: name, Size: s.size, SHA256: hex.EncodeToString(s.sum.Sum(nil)), head: s.head}
-	arch, err := loaders.MachineType(bytes.NewReader(s.head))
+	arch, err := bootfile.MachineType(bytes.NewReader(s.head))
 	if err == nil {
 		f.Machine = arch.String()
 	}
-	f.isPE = !errors.Is(err, loaders.ErrNotPE)
+	f.isPE = !errors.Is(err, bootfile.ErrNotEFI)
 	return f
 }
 
