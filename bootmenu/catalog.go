@@ -12,6 +12,8 @@ import (
 type Catalog struct {
 	matched []matched  // with [match]
 	menu    []*Profile // without
+	named   map[string]*Profile
+	stopped map[string]bool // names of those that are not started
 	loaders Loaders
 	look    Menu
 }
@@ -24,13 +26,20 @@ type matched struct {
 }
 
 // NewCatalog makes a catalog of the profiles that are started. Their order does
-// not matter.
-func NewCatalog(started []*Profile, loaders Loaders, look Menu) *Catalog {
-	c := &Catalog{loaders: maps.Clone(loaders), look: look}
+// not matter. stopped are the names of those that are not: only who is assigned to
+// one is told of it.
+func NewCatalog(started []*Profile, loaders Loaders, look Menu, stopped ...string) *Catalog {
+	c := &Catalog{named: make(map[string]*Profile), stopped: make(map[string]bool), loaders: maps.Clone(loaders), look: look}
+	for _, name := range stopped {
+		c.stopped[name] = true
+	}
 	for _, p := range slices.SortedFunc(slices.Values(started), func(a, b *Profile) int { return strings.Compare(a.Name, b.Name) }) {
-		if p.Match == nil {
+		c.named[p.Name] = p
+		switch {
+		case p.Once: // given only to those that are assigned to it
+		case p.Match == nil:
 			c.menu = append(c.menu, p)
-		} else {
+		default:
 			c.matched = append(c.matched, matched{p, "matched " + p.Match.String()})
 		}
 	}

@@ -37,6 +37,10 @@ type Decision struct {
 	Menu    []*Profile // the entries, if it is the menu or was chosen in it
 	Reason  Reason     // why silence; empty otherwise
 	Why     string     // which rule decided, for people
+
+	Assigned   AssignmentKind // if an assignment decided
+	Assignment AssignmentID   // which one
+	targets    []string       // files whose delivery consumes it; see [Decision.ConsumedBy]
 }
 
 // Silent tells whether the machine gets no answer.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,7 +50,7 @@ func loadPlan(configFile string) (daemon.Settings, daemon.Plan, error) {
 	if err != nil {
 		return daemon.Settings{}, daemon.Plan{}, err
 	}
-	plan := daemon.Plan{Broken: make(map[string][]string)}
+	plan := daemon.Plan{Broken: make(map[string][]string), Sources: []string{cmp.Or(configFile, config.DefaultPath), s.Profiles}}
 	for i := range good {
 		plan.Profiles = append(plan.Profiles, &good[i])
 	}

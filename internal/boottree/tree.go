@@ -38,6 +38,9 @@ type Options struct {
 	// Opened is told of every file that a known machine opens, by the name that was
 	// asked for; may be nil. It may block.
 	Opened func(mac bootmenu.MAC, name string)
+	// Assigned tells what a machine is assigned to; nil means that none is. It must
+	// be quick.
+	Assigned func(bootmenu.MAC) bootmenu.Assignments
 }
 
 // A Tree finds files for machines. It is safe for concurrent use.
@@ -66,6 +69,14 @@ func (t *Tree) SetPlan(c *bootmenu.Catalog, l *loaders.Set) { t.plan.Store(&plan
 // Catalog is the one in force.
 func (t *Tree) Catalog() *bootmenu.Catalog { return t.plan.Load().catalog }
 
+// Select decides what m gets, by the catalog and the assignments in force.
+func (t *Tree) Select(m bootmenu.Machine) bootmenu.Decision {
+	if t.opts.Assigned == nil {
+		return t.Catalog().Select(m)
+	}
+	return t.Catalog().SelectFor(m, t.opts.Assigned(m.MAC))
+}
+
 // Loaders are those in force.
 func (t *Tree) Loaders() *loaders.Set { return t.plan.Load().loaders }
 
@@ -78,6 +89,8 @@ type File struct {
 	MAC     bootmenu.MAC        // the machine that asked, zero if it is unknown
 	Profile string              // that machine's profile, empty if it has none
 	TFTP    bootmenu.TFTPLimits // of that profile
+
+	Consumes bootmenu.AssignmentID // the once-assignment that is consumed when the file was delivered; zero: none
 }
 
 // content is what a file is read through.
@@ -115,6 +128,9 @@ func (t *Tree) Open(client netip.Addr, name string) (*File, error) {
 		return nil, err
 	}
 	f.MAC, f.Profile, f.TFTP = v.machine.MAC, v.decision.Profile, v.decision.Boot.TFTP
+	if v.known && f.Layer != LayerLoaders {
+		f.Consumes = v.decision.ConsumedBy(clean, v.machine)
+	}
 	if v.known && t.opts.Opened != nil {
 		t.opts.Opened(v.machine.MAC, clean)
 	}
@@ -135,7 +151,7 @@ func (t *Tree) visitor(client netip.Addr) visitor {
 		return visitor{machine: p.machine, decision: p.decision, known: true}
 	}
 	m := bootmenu.Machine{MAC: mac, Addr: client, Arch: bootmenu.ArchUnknown}
-	return visitor{machine: m, decision: t.Catalog().Select(m), known: true}
+	return visitor{machine: m, decision: t.Select(m), known: true}
 }
 
 // ProfileOf is the profile of the machine at an address, empty if it has none. It
@@ -201,6 +217,9 @@ func (t *Tree) openImage(name string, fold bool) (namedImage, error) {
 // generate writes the text that a reserved name stands for. reserved tells
 // whether name is one; then no other layer is asked.
 func (t *Tree) generate(v visitor, name string) (f *File, reserved bool, err error) {
+	if name == bootmenu.DoneName && v.known {
+		return textFile(name, bootmenu.DoneText(v.decision)), true, nil
+	}
 	entry, isEntry := bootmenu.MenuEntry(name)
 	if name != bootmenu.ScriptName && !isEntry {
 		return nil, strings.HasPrefix(name, path.Dir(bootmenu.ScriptName)+"/"), fmt.Errorf("%s: %w", name, fs.ErrNotExist)
@@ -219,8 +238,11 @@ func (t *Tree) generate(v visitor, name string) (f *File, reserved bool, err err
 	if !v.known || d.Silent() {
 		return nil, true, fmt.Errorf("%s: no profile is for this machine: %w", name, fs.ErrNotExist)
 	}
-	text := bootmenu.IPXEScript(d, v.machine)
-	return &File{content: generated{bytes.NewReader(text)}, Name: name, Layer: LayerGenerated}, true, nil
+	return textFile(name, bootmenu.IPXEScript(d, v.machine)), true, nil
+}
+
+func textFile(name string, text []byte) *File {
+	return &File{content: generated{bytes.NewReader(text)}, Name: name, Layer: LayerGenerated}
 }
 
 // generated is a text in memory.

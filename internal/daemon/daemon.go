@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sync/errgroup"
 
-	"netbootd/bootmenu"
 	"netbootd/dhcpproxy"
 	"netbootd/internal/bootlog"
 	"netbootd/internal/boottree"
@@ -38,14 +38,22 @@ type Daemon struct {
 	metrics  *metrics.Metrics
 	log      *bootlog.Log
 	started  StartedStore
+	assigned *assignments
 	failures chan error // a listener that broke down by itself
+
+	files     *fileWatch      // nil if configuration files cannot be watched
+	changes   <-chan struct{} // of those files, once they have come to rest
+	deadlines chan struct{}   // look again at what was started or stopped for a time
+	drains    sync.WaitGroup  // transfers of servers that nobody waits for else
 
 	ops sync.Mutex // one start, stop or reload at a time
 
-	mu       sync.Mutex // guards what follows
-	profiles map[string]*profile
-	reload   control.Reload
-	since    time.Time // zero until everything is up
+	mu        sync.Mutex // guards what follows
+	profiles  map[string]*profile
+	sources   []string // what the plan was read from
+	unwatched string   // why changes of it are not noticed; empty if they are
+	reload    control.Reload
+	since     time.Time // zero until everything is up
 }
 
 // Run is the life of one daemon: it binds, serves until ctx ends, then stops
@@ -89,10 +97,17 @@ func newDaemon(o Options) (*Daemon, error) {
 		started:  newStartedFile(o.Settings.State),
 		profiles: make(map[string]*profile),
 		failures: make(chan error, 1),
+
+		deadlines: make(chan struct{}, 1),
 	}
-	d.tree = boottree.New(boottree.Options{Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched})
+	if d.assigned, err = openAssignments(newAssignmentsFile(o.Settings.State), time.Now); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	d.assigned.changed, d.assigned.ended, d.assigned.failed = d.countAssigned, d.tellEnded, d.tellUnwritten
+	d.tree = boottree.New(boottree.Options{Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched, Assigned: d.assigned.of})
 	d.log = bootlog.New(bootlog.Options{Logger: o.Logger, MAC: d.links.MAC})
 	d.metrics = metrics.New(o.Build, d.engineStats)
+	d.countAssigned(d.assigned.all())
 	if w := o.Settings.TFTP.Write; w != nil {
 		if d.inbox, err = images.OpenInbox(w.Inbox); err != nil {
 			d.close()
@@ -116,7 +131,7 @@ func (d *Daemon) tftpOptions() tftp.Options {
 	o := tftp.Options{
 		Listen:       s.Listen,
 		Opener:       opener{d.tree},
-		Report:       func(t tftp.Transfer) { d.metrics.TFTP(t); d.log.TFTP(t) },
+		Report:       func(t tftp.Transfer) { d.metrics.TFTP(t); d.log.TFTP(t); d.consume(t) },
 		Allow:        s.Allow,
 		Limits:       s.Limits,
 		MaxTransfers: s.MaxTransfers,
@@ -216,6 +231,11 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 	defer stopOffering()
 	defer stopTelling()
 	var offers, tells errgroup.Group
+	var keeps sync.WaitGroup
+	keeping, stopKeeping := context.WithCancel(context.Background())
+	defer stopKeeping()
+	keeps.Go(func() { d.assigned.run(keeping) })
+	d.watchFiles(offering, &offers, fsnotify.NewWatcher)
 	if d.dhcp != nil {
 		offers.Go(func() error { return d.watch(d.dhcp.Serve(offering)) })
 		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.dhcp.SetInterfaces)) })
@@ -242,14 +262,20 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 		d.opts.Logger.Info("letting transfers end", "transfers", active, "within", d.opts.Settings.TFTP.Drain)
 	}
 	err = errors.Join(err, d.listener.shutdown(drain))
+	d.drains.Wait()
+	stopKeeping() // what was delivered to the last is written down
+	keeps.Wait()
 	stopTelling()
 	err = errors.Join(err, tells.Wait())
 	d.opts.Logger.Info("stopped")
 	return err
 }
 
-// untilStopped reloads when it is asked to, until ctx ends or something fails.
+// untilStopped reloads when it is asked to or files change, and ends what was
+// started or stopped for a time, until ctx ends or something fails.
 func (d *Daemon) untilStopped(ctx context.Context) error {
+	deadline := time.NewTimer(0)
+	defer deadline.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -258,7 +284,13 @@ func (d *Daemon) untilStopped(ctx context.Context) error {
 		case err := <-d.failures:
 			return err
 		case <-d.opts.Reload:
-			d.reloadAll()
+			d.Reload()
+		case <-d.changes:
+			d.Reload()
+		case <-d.deadlines:
+			deadline.Reset(d.checkDeadlines(ctx))
+		case <-deadline.C:
+			deadline.Reset(d.checkDeadlines(ctx))
 		}
 	}
 }
@@ -308,11 +340,8 @@ func (d *Daemon) engineStats() metrics.EngineStats {
 	return metrics.EngineStats{ListenerUp: up, Active: active, Retransmissions: resent}
 }
 
-// selector decides with the catalog in force.
-type selector struct{ tree *boottree.Tree }
-
-// Select implements dhcpproxy.Selector.
-func (s selector) Select(m bootmenu.Machine) bootmenu.Decision { return s.tree.Catalog().Select(m) }
+// selector decides with the catalog and the assignments in force.
+type selector struct{ *boottree.Tree }
 
 // OptsIn implements dhcpproxy.Selector.
-func (s selector) OptsIn(vendorClass string) bool { return s.tree.Catalog().OptsIn(vendorClass) }
+func (s selector) OptsIn(vendorClass string) bool { return s.Catalog().OptsIn(vendorClass) }

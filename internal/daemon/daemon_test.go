@@ -251,7 +251,7 @@ func TestTheListenerLivesWithTheProfiles(t *testing.T) {
 	f.start()
 	ctx := t.Context()
 	for _, step := range []struct {
-		do func(context.Context, string) (client.Profile, error)
+		do func(context.Context, string, client.TurnRequest) (client.Turned, error)
 		to string
 		up bool
 	}{
@@ -262,17 +262,17 @@ func TestTheListenerLivesWithTheProfiles(t *testing.T) {
 		{f.client.StartProfile, "b", true}, // started already
 		{f.client.StopProfile, "b", false},
 	} {
-		if _, err := step.do(ctx, step.to); err != nil {
+		if _, err := step.do(ctx, step.to, client.TurnRequest{}); err != nil {
 			t.Fatal(err)
 		}
 		if addr := listenerOf(f.status(), "tftp"); (addr != "") != step.up {
 			t.Errorf("TFTP at %q, want up: %v", addr, step.up)
 		}
 	}
-	if _, err := f.client.StartProfile(ctx, "c"); !errors.Is(err, client.ErrNotFound) || !strings.Contains(err.Error(), "a, b") {
+	if _, err := f.client.StartProfile(ctx, "c", client.TurnRequest{}); !errors.Is(err, client.ErrNotFound) || !strings.Contains(err.Error(), "a, b") {
 		t.Errorf("a profile that is not there: %v", err)
 	}
-	if _, err := f.client.StartProfile(ctx, "a"); err != nil {
+	if _, err := f.client.StartProfile(ctx, "a", client.TurnRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.stop(); err != nil {
@@ -289,7 +289,7 @@ func TestAProfileThatCannotBootIsNotStarted(t *testing.T) {
 	p := &bootmenu.Profile{Name: "arm", Match: &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchARM64UEFI}}, Boot: bootmenu.Boot{Kernel: "Image"}}
 	f := newFixture(t, p)
 	f.start()
-	if _, err := f.client.StartProfile(t.Context(), "arm"); !errors.Is(err, client.ErrConflict) || !strings.Contains(err.Error(), "no boot loader for arm64-uefi") {
+	if _, err := f.client.StartProfile(t.Context(), "arm", client.TurnRequest{}); !errors.Is(err, client.ErrConflict) || !strings.Contains(err.Error(), "no boot loader for arm64-uefi") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -310,7 +310,7 @@ func TestReloadKeepsTheLastGoodVersion(t *testing.T) {
 	if s.LastReload.OK || len(s.LastReload.Problems) != 2 {
 		t.Errorf("last reload %+v", s.LastReload)
 	}
-	if _, err := f.client.StartProfile(t.Context(), "c"); !errors.Is(err, client.ErrConflict) {
+	if _, err := f.client.StartProfile(t.Context(), "c", client.TurnRequest{}); !errors.Is(err, client.ErrConflict) {
 		t.Errorf("a broken profile: %v", err)
 	}
 	f.reloadWith(Plan{}, errors.New("netbootd.toml:1:1: wrong"))

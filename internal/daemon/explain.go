@@ -32,7 +32,11 @@ func (d *Daemon) Explain(q control.ExplainRequest) (control.Explanation, error) 
 // Explain tells what a daemon that started now with these settings and this plan
 // would do with a request.
 func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation, error) {
-	started, err := newStartedFile(s.State).Load()
+	kept, err := newStartedFile(s.State).Load()
+	if err != nil {
+		return control.Explanation{}, err
+	}
+	assigned, err := openAssignments(newAssignmentsFile(s.State), time.Now)
 	if err != nil {
 		return control.Explanation{}, err
 	}
@@ -41,21 +45,35 @@ func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation,
 		return control.Explanation{}, err
 	}
 	var up, stopped []*bootmenu.Profile
+	names := slices.Collect(maps.Keys(p.Broken)) // of those that are not started
 	for _, profile := range p.Profiles {
-		if wanted(profile, started) {
+		if kept.wants(profile, time.Now()) {
 			up = append(up, profile)
 		} else {
 			stopped = append(stopped, profile)
+			names = append(names, profile.Name)
 		}
 	}
 	preferred := loaders.Scan(s.LoaderDirs).Preferred()
 	history := &dhcpproxy.History{Styles: styles}
-	x := explainer{s, newResponder(bootmenu.NewCatalog(up, preferred, bootmenu.Menu{}), s.DHCP), history.Past, bootmenu.NewCatalog(stopped, preferred, bootmenu.Menu{})}
+	catalog := assignedCatalog{bootmenu.NewCatalog(up, preferred, bootmenu.Menu{}, names...), assigned}
+	x := explainer{s, newResponder(catalog, s.DHCP), history.Past, bootmenu.NewCatalog(stopped, preferred, bootmenu.Menu{})}
 	e, err := x.explain(q)
 	for _, name := range slices.Sorted(maps.Keys(p.Broken)) {
 		e.Notes = append(e.Notes, fmt.Sprintf("profile %s is broken and left out: %s", name, strings.Join(p.Broken[name], "; ")))
 	}
 	return e, err
+}
+
+// An assignedCatalog decides by a catalog and by assignments.
+type assignedCatalog struct {
+	*bootmenu.Catalog
+	assigned *assignments
+}
+
+// Select implements dhcpproxy.Selector.
+func (c assignedCatalog) Select(m bootmenu.Machine) bootmenu.Decision {
+	return c.SelectFor(m, c.assigned.of(m.MAC))
 }
 
 // An explainer lets a responder decide, and tells of it.
@@ -85,11 +103,11 @@ func (x explainer) explain(q control.ExplainRequest) (control.Explanation, error
 			MAC: v.Machine.MAC.String(), ID: v.Machine.ID.String(), Arch: v.Machine.Arch.String(),
 			VendorClass: v.Machine.VendorClass, UserClass: v.Machine.UserClass, IPXE: v.Machine.IPXE, Interface: in.Interface.Name,
 		},
-		Profile: v.Decision.Profile,
-		Title:   v.Decision.Title,
-		Rule:    v.Why,
-		Reason:  string(v.Reason),
-		Notes:   append(notes, x.notes(v)...),
+		Profile: v.Decision.Profile, Assigned: string(v.Decision.Assigned),
+		Title:  v.Decision.Title,
+		Rule:   v.Why,
+		Reason: string(v.Reason),
+		Notes:  append(notes, x.notes(v)...),
 	}
 	if r := v.Reply; r != nil {
 		e.Style, e.StyleWhy, e.File = string(r.Style), r.StyleWhy, r.File

@@ -20,6 +20,7 @@ func (d *Daemon) Status() control.Status {
 		Config:     d.opts.Config,
 		Images:     d.images.Dir(),
 		LastReload: d.reload,
+		Unwatched:  d.unwatched,
 	}
 	profiles := maps.Clone(d.profiles)
 	started := make(map[string]bool)
@@ -30,7 +31,7 @@ func (d *Daemon) Status() control.Status {
 	for _, name := range slices.Sorted(maps.Keys(profiles)) {
 		s.Profiles = append(s.Profiles, d.profileStatus(name, profiles[name], started[name]))
 	}
-	s.Answers = d.answers()
+	s.Answers, s.Assignments = d.answers(), d.allAssignments()
 	s.Listeners = d.listenerStatus()
 	s.Interfaces = d.interfaceStatus()
 	for _, l := range d.tree.Loaders().All() {
@@ -57,6 +58,9 @@ func (d *Daemon) profileStatus(name string, p *profile, started bool) control.Pr
 		s.State = control.Broken
 		return s
 	}
+	d.mu.Lock()
+	s.Until = p.until
+	d.mu.Unlock()
 	s.Title = p.Title
 	if p.Match != nil {
 		s.Match = p.Match.String()

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// newReloadCommand has the daemon read its configuration anew.
+func newReloadCommand(configFile *string) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "reload",
+		Short: "Have the running netbootd read profiles and boot loaders anew",
+		Long: "Have the running netbootd read profiles and boot loaders anew, and wait for what comes of it. It\n" +
+			"does so by itself when a file changes. The problems of broken files are printed, and the exit code\n" +
+			"is 1; the last good version of each stays in force. If netbootd.toml is broken nothing changes.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := daemonClient(*configFile)
+			if err != nil {
+				return err
+			}
+			r, err := c.Reload(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = printJSON(cmd.OutOrStdout(), r)
+			} else {
+				err = printLines(cmd.OutOrStdout(), append(append(r.Problems, r.Notes...), "reloaded: "+reloadText(r)))
+			}
+			if err == nil && !r.OK {
+				return exitError(exitFailed)
+			}
+			return err
+		},
+	}
+	addJSONFlag(c, &asJSON)
+	return c
+}
