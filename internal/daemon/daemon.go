@@ -66,6 +66,10 @@ func Run(ctx context.Context, force <-chan struct{}, o Options) error {
 	if err != nil {
 		return err
 	}
+	return d.run(ctx, force)
+}
+
+func (d *Daemon) run(ctx context.Context, force <-chan struct{}) error {
 	defer d.close()
 	if err := d.bind(); err != nil {
 		d.unbind()

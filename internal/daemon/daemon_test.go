@@ -65,6 +65,13 @@ func (l *logLines) wait(t *testing.T, since int, text string) string {
 	}
 }
 
+// has tells whether a line holds text.
+func (l *logLines) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.lines, func(line string) bool { return strings.Contains(line, text) })
+}
+
 func (l *logLines) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,6 +91,7 @@ type fixture struct {
 	plan    Plan
 	loadErr error
 
+	daemon *Daemon
 	cancel context.CancelFunc
 	force  chan struct{}
 	ended  chan error
@@ -120,7 +128,11 @@ func (f *fixture) start() {
 	since := f.log.count()
 	ctx, cancel := context.WithCancel(f.t.Context())
 	f.cancel, f.force, f.ended = cancel, make(chan struct{}), make(chan error, 1)
-	go func() { f.ended <- Run(ctx, f.force, f.opts) }()
+	var err error
+	if f.daemon, err = newDaemon(f.opts); err != nil {
+		f.t.Fatal(err)
+	}
+	go func() { f.ended <- f.daemon.run(ctx, f.force) }()
 	f.t.Cleanup(f.cancel)
 	f.log.wait(f.t, since, "msg=ready")
 }
@@ -184,7 +196,13 @@ func putImage(t *testing.T, dir string, content []byte) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "MLO"), content, 0o644); err != nil {
+	putFile(t, dir, "MLO", string(content))
+}
+
+// putFile writes a file into a directory.
+func putFile(t *testing.T, dir, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -36,6 +36,7 @@ func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation,
 	if err != nil {
 		return control.Explanation{}, err
 	}
+	kept = kept.at(time.Now())
 	assigned, err := openAssignments(newAssignmentsFile(s.State), time.Now)
 	if err != nil {
 		return control.Explanation{}, err
@@ -47,7 +48,7 @@ func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation,
 	var up, stopped []*bootmenu.Profile
 	names := slices.Collect(maps.Keys(p.Broken)) // of those that are not started
 	for _, profile := range p.Profiles {
-		if kept.wants(profile, time.Now()) {
+		if kept.wants(profile) {
 			up = append(up, profile)
 		} else {
 			stopped = append(stopped, profile)

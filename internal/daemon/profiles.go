@@ -99,9 +99,9 @@ func (d *Daemon) turn(ctx context.Context, name string, edit func(*Started)) (t 
 	if err != nil {
 		return t, nil, err
 	}
-	planned := kept.clone()
+	planned := kept.at(time.Now())
 	edit(&planned)
-	up, was := planned.wants(p.Profile, time.Now()), d.isStarted(p)
+	up, was := planned.wants(p.Profile), d.isStarted(p)
 	if up && !was {
 		if err := d.holdFor(ctx, p.Profile); err != nil {
 			return t, nil, err
@@ -174,17 +174,17 @@ func (d *Daemon) pokeDeadlines() {
 func (d *Daemon) checkDeadlines(ctx context.Context) time.Duration {
 	d.ops.Lock()
 	defer d.ops.Unlock()
-	now := time.Now()
 	kept, err := d.started.Load()
 	if err != nil {
 		d.opts.Logger.Error("cannot read what was started and stopped for a time", "why", err.Error())
 		return deadlineRetry
 	}
+	kept = kept.at(time.Now())
 	for _, p := range d.timed() {
-		if now.Before(kept.Timed[p.Name].Until) {
+		if _, more := kept.Timed[p.Name]; more {
 			continue
 		}
-		up := kept.wants(p.Profile, now)
+		up := kept.wants(p.Profile)
 		if up && !d.isStarted(p) {
 			if err := d.holdFor(ctx, p.Profile); err != nil {
 				d.opts.Logger.Error("cannot start the profile again", "profile", p.Name, "why", err.Error())
@@ -194,7 +194,7 @@ func (d *Daemon) checkDeadlines(ctx context.Context) time.Duration {
 		d.opts.Logger.Info("the time is over for which the profile was started or stopped", "profile", p.Name, "is_started", up)
 		d.drainLater(d.putInForce(kept, p, up))
 	}
-	if next := kept.next(now); !next.IsZero() {
+	if next := kept.next(); !next.IsZero() {
 		return min(time.Until(next), time.Hour)
 	}
 	return time.Hour

@@ -122,10 +122,11 @@ func (d *Daemon) apply(ctx context.Context, plan Plan, set *loaders.Set) (proble
 	if err != nil {
 		return nil, err
 	}
+	kept = kept.at(time.Now())
 	next := d.merge(plan)
 	for name, p := range next {
 		p.until = kept.Timed[name].Until
-		p.started = p.Profile != nil && kept.wants(p.Profile, time.Now())
+		p.started = p.Profile != nil && kept.wants(p.Profile)
 		if !p.started {
 			continue
 		}

@@ -87,16 +87,14 @@ func (s *startedFile) CompareAndSet(old, next Started) error {
 	return replaceFile(s.path, append(b, '\n'))
 }
 
-// changeStarted changes what is kept, and returns it as it is on disk then. Times that
-// are over are dropped on the way.
+// changeStarted changes what is kept, and returns it as it is on disk then.
 func changeStarted(store StartedStore, now time.Time, edit func(*Started)) (Started, error) {
 	for {
 		old, err := store.Load()
 		if err != nil {
 			return Started{}, err
 		}
-		next := old.clone()
-		maps.DeleteFunc(next.Timed, func(_ string, t Timed) bool { return !now.Before(t.Until) })
+		next := old.at(now)
 		edit(&next)
 		if err = store.CompareAndSet(old, next); err == nil {
 			next.Rev++
@@ -108,16 +106,16 @@ func changeStarted(store StartedStore, now time.Time, edit func(*Started)) (Star
 	}
 }
 
-// clone is a copy of s with maps of its own, which are not nil.
-func (s Started) clone() Started {
-	s.Profiles, s.Timed = maps.Clone(s.Profiles), maps.Clone(s.Timed)
-	if s.Profiles == nil {
-		s.Profiles = make(map[string]bool)
+// at is a copy of s without the times that are over. Its maps are not nil.
+func (s Started) at(now time.Time) Started {
+	next := Started{Rev: s.Rev, Profiles: make(map[string]bool), Timed: make(map[string]Timed), TFTP: s.TFTP}
+	maps.Copy(next.Profiles, s.Profiles)
+	for name, t := range s.Timed {
+		if now.Before(t.Until) {
+			next.Timed[name] = t
+		}
 	}
-	if s.Timed == nil {
-		s.Timed = make(map[string]Timed)
-	}
-	return s
+	return next
 }
 
 // turn notes that a profile was started or stopped by hand: until that time, or
@@ -137,10 +135,10 @@ func (s *Started) forget(name string) {
 	delete(s.Profiles, name)
 }
 
-// wants tells whether a profile is to be started at that time: what was done by
-// hand stands above autostart.
-func (s Started) wants(p *bootmenu.Profile, now time.Time) bool {
-	if t, ok := s.Timed[p.Name]; ok && now.Before(t.Until) {
+// wants tells whether a profile is to be started: what was done by hand stands
+// above autostart.
+func (s Started) wants(p *bootmenu.Profile) bool {
+	if t, ok := s.Timed[p.Name]; ok {
 		return t.Up
 	}
 	if up, ok := s.Profiles[p.Name]; ok {
@@ -149,11 +147,10 @@ func (s Started) wants(p *bootmenu.Profile, now time.Time) bool {
 	return p.Autostart
 }
 
-// next is when the first of the times that are not over yet is; zero if there is
-// none.
-func (s Started) next(now time.Time) (next time.Time) {
+// next is when the first of the times is over; zero if there is none.
+func (s Started) next() (next time.Time) {
 	for _, t := range s.Timed {
-		if now.Before(t.Until) && (next.IsZero() || t.Until.Before(next)) {
+		if next.IsZero() || t.Until.Before(next) {
 			next = t.Until
 		}
 	}
