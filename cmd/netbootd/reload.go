@@ -1,7 +1,12 @@
 package main
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/spf13/cobra"
+
+	"netbootd/client"
 )
 
 // newReloadCommand has the daemon read its configuration anew.
@@ -26,7 +31,7 @@ func newReloadCommand(configFile *string) *cobra.Command {
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), r)
 			} else {
-				err = printLines(cmd.OutOrStdout(), append(append(r.Problems, r.Notes...), "reloaded: "+reloadText(r)))
+				err = printLines(cmd.OutOrStdout(), reloadLines(r))
 			}
 			if err == nil && !r.OK {
 				return exitError(exitFailed)
@@ -36,4 +41,13 @@ func newReloadCommand(configFile *string) *cobra.Command {
 	}
 	addJSONFlag(c, &asJSON)
 	return c
+}
+
+// reloadLines tell what came of a reload.
+func reloadLines(r client.Reload) []string {
+	last := "reloaded, every file is good"
+	if !r.OK {
+		last = fmt.Sprintf("%d problems: what is broken stays as it was when it was good", len(r.Problems))
+	}
+	return slices.Concat(r.Problems, r.Notes, []string{last})
 }

@@ -67,8 +67,9 @@ func (d *Daemon) Reload() control.Reload {
 	defer d.ops.Unlock()
 	settings, plan, err := d.opts.Load()
 	if err != nil {
+		result := d.noteReload(strings.Split(err.Error(), "\n"), nil)
 		d.opts.Logger.Error("reload failed, everything stays as it was", "why", err.Error())
-		return d.noteReload(strings.Split(err.Error(), "\n"), nil)
+		return result
 	}
 	var notes []string
 	if !reflect.DeepEqual(restartSettings(settings), restartSettings(d.opts.Settings)) {
@@ -82,8 +83,9 @@ func (d *Daemon) Reload() control.Reload {
 	if d.files != nil {
 		d.tellWatching(d.files.follow(plan.Sources))
 	}
+	result := d.noteReload(problems, notes)
 	d.opts.Logger.Info("reloaded", "problems", len(problems), "answers", d.answers())
-	return d.noteReload(problems, notes)
+	return result
 }
 
 // restartSettings are the settings without those that a reload changes.
