@@ -104,6 +104,14 @@ func TestWhatConsumesAnAssignment(t *testing.T) {
 	}
 }
 
+func TestTheSummaryKnowsWhatIsGivenOnceOnly(t *testing.T) {
+	t.Parallel()
+	c := NewCatalog([]*Profile{{Name: "p", Once: true, Match: &Match{All: true}}}, nil, Menu{})
+	if got, want := c.Summary(), "only machines that are assigned to a profile are answered"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestDoneTextSaysWhatIsNoted(t *testing.T) {
 	t.Parallel()
 	for want, d := range map[string]Decision{

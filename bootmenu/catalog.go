@@ -83,6 +83,8 @@ func (c *Catalog) Summary() string {
 		parts = append(parts, fmt.Sprintf("every other PXE client gets a menu of %d", len(c.menu)))
 	case len(c.matched) > 0:
 		parts = append(parts, "nobody else is answered")
+	case len(c.named) > 0:
+		return "only machines that are assigned to a profile are answered"
 	default:
 		return "no profile is started: nobody is answered"
 	}

@@ -158,6 +158,40 @@ func TestAHundredDISCOVERsConsumeAnAssignmentOnce(t *testing.T) {
 	}
 }
 
+// A PC that is installed once runs its installer, and boots from disk the next
+// time: the loader on the way consumes nothing, what stands for a kernel does.
+func TestRealFirmwareIsInstalledOnce(t *testing.T) {
+	for firmware, disk := range map[lab.Firmware]*regexp.Regexp{
+		lab.UEFI:     regexp.MustCompile(`PXE-E21: Remote boot cancelled`),
+		lab.BIOSiPXE: regexp.MustCompile(`No bootable device`),
+	} {
+		t.Run(firmware.String(), func(t *testing.T) {
+			const mac = "52:54:00:00:00:09"
+			ctx, s := newBootServer(t, lab.Dnsmasq, map[string]string{"installer": "kernel = \"installer.ipxe\"\n"})
+			writeFile(t, filepath.Join(s.images, "installer.ipxe"), "#!ipxe\necho the installer runs\nshell\n")
+			s.start(ctx, t)
+			if out, err := s.command(ctx, "boot", mac, "installer", "--once").CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			pc := powerOn(t, s.net, lab.PC{Firmware: firmware, MAC: mac})
+			if _, err := pc.Console.WaitFor(ctx, regexp.MustCompile(`^the installer runs`)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.proc.Stderr.WaitFor(ctx, regexp.MustCompile(consumed.String()+`.* mac=`+mac+` profile=installer by=delivered`)); err != nil {
+				t.Fatal(err)
+			}
+			pc.PowerOff()
+			again := powerOn(t, s.net, lab.PC{Firmware: firmware, MAC: mac})
+			if _, err := again.Console.WaitFor(ctx, disk); err != nil {
+				t.Fatal(err)
+			}
+			if log := strings.Join(s.proc.Stderr.Lines(), "\n"); !strings.Contains(log, "profile=(disk)") {
+				t.Error("netbootd did not log that it offered the disk")
+			}
+		})
+	}
+}
+
 // A standing is what must outlive a crash.
 type standing struct {
 	once    bool // the machine is assigned to the installer
