@@ -158,6 +158,33 @@ func TestAHundredDISCOVERsConsumeAnAssignmentOnce(t *testing.T) {
 	}
 }
 
+func TestStockClientsSayThatTheyAreDone(t *testing.T) {
+	need(t, "busybox")
+	ctx, i := newInstalling(t)
+	i.start(ctx, t)
+	for _, client := range [][]string{
+		{"curl", "--silent", tftpURL("netbootd/done")},
+		{"busybox", "tftp", "-g", "-r", "netbootd/done", "-l", "/dev/stdout", lab.BootAddr.String()},
+	} {
+		if _, err := i.run(ctx, "boot", clientMAC.String(), "installer", "--once"); err != nil {
+			t.Fatal(err)
+		}
+		if err := i.lease(t); err != nil {
+			t.Fatal(err)
+		}
+		if file, err := i.offered(ctx, t); err != nil || file != "installer.ipxe" {
+			t.Fatalf("offered %q, %v", file, err)
+		}
+		code, out := inClient(ctx, t, i.server, client[0], client[1:]...)
+		if want := "netbootd: noted, this machine is done with profile installer\n"; code != 0 || string(out) != want {
+			t.Errorf("%s: exit code %d, %q", client[0], code, out)
+		}
+		for i.read(ctx, t).once {
+			// It is written down once the client has acknowledged the text.
+		}
+	}
+}
+
 // A PC that is installed once runs its installer, and boots from disk the next
 // time: the loader on the way consumes nothing, what stands for a kernel does.
 func TestRealFirmwareIsInstalledOnce(t *testing.T) {
