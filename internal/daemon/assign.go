@@ -146,16 +146,16 @@ func parseMachine(mac string) (bootmenu.MAC, error) {
 // assignmentsOf is what stands for a machine, and what is wrong with it.
 func (d *Daemon) assignmentsOf(mac bootmenu.MAC, m MachineAssignments, changed bool) control.Assignments {
 	a := control.Assignments{MAC: mac.String(), Once: m.Once.api(), Pinned: m.Pinned.api(), Done: m.Done.api(), Changed: changed}
-	for _, g := range []Given{m.Once, m.Pinned} {
-		if problem := d.assignmentProblem(g); problem != "" {
+	for _, problem := range []string{d.assignmentProblem(m.Once, false), d.assignmentProblem(m.Pinned, true)} {
+		if problem != "" {
 			a.Problems = append(a.Problems, problem)
 		}
 	}
 	return a
 }
 
-// assignmentProblem says why no machine gets what it is assigned to, or "".
-func (d *Daemon) assignmentProblem(g Given) string {
+// assignmentProblem says why a machine does not get what it is assigned to, or "".
+func (d *Daemon) assignmentProblem(g Given, pinned bool) string {
 	if g.ID == 0 {
 		return ""
 	}
@@ -166,6 +166,8 @@ func (d *Daemon) assignmentProblem(g Given) string {
 		return fmt.Sprintf("profile %s does not exist any more, so the machine gets no answer", g.Profile)
 	case !p.started:
 		return fmt.Sprintf("profile %s is not started, so the machine gets no answer until: netbootd start %[1]s", g.Profile)
+	case pinned && p.Once:
+		return fmt.Sprintf("profile %s says once = true, and the machine is not assigned to it once, so it gets no answer", g.Profile)
 	}
 	return ""
 }

@@ -207,7 +207,18 @@ func TestWhoIsAssignedToWhatIsNotThereGetsNothingElse(t *testing.T) {
 	if a := b.status().Assignments; len(a) != 1 || len(a[0].Problems) != 1 || !strings.Contains(a[0].Problems[0], "netbootd start installer") {
 		t.Errorf("stopped: %+v", a)
 	}
-	b.reloadWith(Plan{Profiles: []*bootmenu.Profile{board("usual")}}, nil)
+	onceOnly := board("usual")
+	onceOnly.Once = true
+	b.clear()
+	b.assign(client.AssignRequest{Profile: "usual"})
+	b.reloadWith(Plan{Profiles: []*bootmenu.Profile{onceOnly}}, nil)
+	if d := b.asks(); d.Reason != bootmenu.ReasonAssignedUnfit {
+		t.Errorf("given once only: %+v", d)
+	}
+	if a := b.status().Assignments; len(a) != 1 || len(a[0].Problems) != 1 || !strings.Contains(a[0].Problems[0], "says once = true") {
+		t.Errorf("given once only: %+v", a)
+	}
+	b.reloadWith(Plan{Profiles: []*bootmenu.Profile{board("other")}}, nil)
 	if d := b.asks(); d.Reason != bootmenu.ReasonAssignedGone {
 		t.Errorf("gone: %+v", d)
 	}

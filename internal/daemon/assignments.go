@@ -29,7 +29,7 @@ var errTooManyAssigned = fmt.Errorf("%d machines have assignments already, and n
 // are metric labels.
 type Ending string
 
-// The endings of a once-assignment that somebody asks for.
+// The endings of a once-assignment. One that is cleared or replaced has none.
 const (
 	EndDelivered Ending = "delivered" // its kernel or boot file was, or its machine read netbootd/done
 	EndCommand   Ending = "command"   // somebody said that the machine is done

@@ -41,17 +41,15 @@ type Daemon struct {
 	assigned *assignments
 	failures chan error // a listener that broke down by itself
 
-	files     *fileWatch      // nil if configuration files cannot be watched
-	changes   <-chan struct{} // of those files, once they have come to rest
-	deadlines chan struct{}   // look again at what was started or stopped for a time
-	drains    sync.WaitGroup  // transfers of servers that nobody waits for else
+	files     *fileWatch     // nil if configuration files cannot be watched
+	deadlines chan struct{}  // look again at what was started or stopped for a time
+	drains    sync.WaitGroup // transfers of servers that nobody waits for else
 
 	ops sync.Mutex // one start, stop or reload at a time
 
 	mu        sync.Mutex // guards what follows
 	profiles  map[string]*profile
-	sources   []string // what the plan was read from
-	unwatched string   // why changes of it are not noticed; empty if they are
+	unwatched string // why changes of it are not noticed; empty if they are
 	reload    control.Reload
 	since     time.Time // zero until everything is up
 }
@@ -175,6 +173,7 @@ func (d *Daemon) bind() (err error) {
 		}
 		d.opts.Logger.Info("metrics are up", "address", d.web.Addr().String())
 	}
+	d.openWatch(fsnotify.NewWatcher)
 	if err := d.firstLoad(); err != nil {
 		return err
 	}
@@ -224,6 +223,9 @@ func (d *Daemon) unbind() {
 	if d.ifaces != nil {
 		d.ifaces.close()
 	}
+	if d.files != nil {
+		d.files.close()
+	}
 }
 
 // serve answers until ctx ends, and then stops in the order that loses nothing:
@@ -239,7 +241,7 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 	keeping, stopKeeping := context.WithCancel(context.Background())
 	defer stopKeeping()
 	keeps.Go(func() { d.assigned.run(keeping) })
-	d.watchFiles(offering, &offers, fsnotify.NewWatcher)
+	d.followFiles(offering, &offers)
 	if d.dhcp != nil {
 		offers.Go(func() error { return d.watch(d.dhcp.Serve(offering)) })
 		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.dhcp.SetInterfaces)) })
@@ -289,7 +291,7 @@ func (d *Daemon) untilStopped(ctx context.Context) error {
 			return err
 		case <-d.opts.Reload:
 			d.Reload()
-		case <-d.changes:
+		case <-d.filesChanged():
 			d.Reload()
 		case <-d.deadlines:
 			deadline.Reset(d.checkDeadlines(ctx))

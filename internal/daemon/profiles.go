@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -82,7 +81,8 @@ func (d *Daemon) turnByHand(ctx context.Context, name string, up bool, how contr
 	if err != nil {
 		return turned, err
 	}
-	return turned, d.listener.drained(ctx, server, d.opts.Settings.TFTP.Drain)
+	// Whoever asked may go away meanwhile; the transfers have their time all the same.
+	return turned, d.listener.drained(context.WithoutCancel(ctx), server, d.opts.Settings.TFTP.Drain)
 }
 
 // turn notes on disk what was done to a profile by hand, and puts that in force.
@@ -109,8 +109,7 @@ func (d *Daemon) turn(ctx context.Context, name string, edit func(*Started)) (t 
 	}
 	if kept, err = changeStarted(d.started, time.Now(), edit); err != nil {
 		if up && !was {
-			drain = d.listener.letGo(profileHolder(name))
-			return t, nil, errors.Join(err, d.listener.drained(ctx, drain, 0)) // it has served nobody
+			d.drainLater(d.listener.letGo(profileHolder(name)))
 		}
 		return t, nil, err
 	}

@@ -22,6 +22,10 @@ func (d *Daemon) firstLoad() error {
 	if err != nil {
 		return err
 	}
+	d.watchSources(plan)
+	if _, plan, err = d.opts.Load(); err != nil { // with what has changed before it was watched
+		return err
+	}
 	if err := d.holdBySettings(); err != nil {
 		return err
 	}
@@ -80,9 +84,7 @@ func (d *Daemon) Reload() control.Reload {
 	if err != nil {
 		problems = append(problems, explain(err).Error())
 	}
-	if d.files != nil {
-		d.tellWatching(d.files.follow(plan.Sources))
-	}
+	d.watchSources(plan)
 	result := d.noteReload(problems, notes)
 	d.opts.Logger.Info("reloaded", "problems", len(problems), "answers", d.answers())
 	return result
@@ -139,7 +141,7 @@ func (d *Daemon) apply(ctx context.Context, plan Plan, set *loaders.Set) (proble
 	}
 	d.mu.Lock()
 	gone := d.profiles
-	d.profiles, d.sources = next, plan.Sources
+	d.profiles = next
 	d.mu.Unlock()
 	d.publish(set)
 	for _, name := range slices.Sorted(maps.Keys(next)) {

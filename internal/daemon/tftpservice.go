@@ -69,11 +69,14 @@ func routeSource(to netip.Addr) netip.Addr {
 func (d *Daemon) StartTFTP(ctx context.Context) (control.TFTP, error) {
 	d.ops.Lock()
 	defer d.ops.Unlock()
-	was := len(d.listener.addrs()) > 0
+	was, held := len(d.listener.addrs()) > 0, slices.Contains(d.listener.heldBy(), holderManual)
 	if err := d.listener.hold(ctx, holderManual); err != nil {
 		return control.TFTP{}, control.Conflict(explain(err).Error())
 	}
 	if _, err := changeStarted(d.started, time.Now(), func(s *Started) { s.TFTP = true }); err != nil {
+		if !held {
+			d.drainLater(d.listener.letGo(holderManual))
+		}
 		return control.TFTP{}, err
 	}
 	t := d.TFTP(netip.Addr{})
@@ -91,7 +94,7 @@ func (d *Daemon) StopTFTP(ctx context.Context, how control.TFTPStopRequest) (con
 	if err != nil {
 		return control.TFTP{}, err
 	}
-	err = d.listener.drained(ctx, server, within)
+	err = d.listener.drained(context.WithoutCancel(ctx), server, within) // also if nobody waits for it any more
 	return d.TFTP(netip.Addr{}), err
 }
 

@@ -31,25 +31,49 @@ const (
 type fileWatch struct {
 	watcher *fsnotify.Watcher
 	changed chan struct{} // holds one value if something has changed
+	settled chan struct{} // is sent a value when changes have come to rest
 
 	mu      sync.Mutex // guards what follows; the kernel is told under it
 	sources []string   // absolute, whether they are there or not
 }
 
-// watchFiles watches what the configuration was read from, until ctx ends. Where
-// the kernel refuses, that is told: a reload can still be asked for.
-func (d *Daemon) watchFiles(ctx context.Context, running *errgroup.Group, newWatcher func() (*fsnotify.Watcher, error)) {
-	w := &fileWatch{changed: make(chan struct{}, 1)}
-	var err error
-	if w.watcher, err = newWatcher(); err != nil {
+// openWatch gets ready to watch what the configuration is read from. Where the
+// kernel refuses, that is told: a reload can still be asked for.
+func (d *Daemon) openWatch(newWatcher func() (*fsnotify.Watcher, error)) {
+	watcher, err := newWatcher()
+	if err != nil {
 		d.tellWatching(err)
 		return
 	}
-	settled := make(chan struct{})
-	d.files, d.changes = w, settled
-	d.tellWatching(w.follow(d.sources))
-	running.Go(func() error { w.run(ctx, d.tellWatching); return nil })
-	running.Go(func() error { settle(ctx, w.changed, settled, quietTime, longestUnquiet); return nil })
+	d.files = &fileWatch{watcher: watcher, changed: make(chan struct{}, 1), settled: make(chan struct{})}
+}
+
+// followFiles has changes of files noticed until ctx ends.
+func (d *Daemon) followFiles(ctx context.Context, running *errgroup.Group) {
+	if d.files == nil {
+		return
+	}
+	running.Go(func() error { d.files.run(ctx, d.tellWatching); return nil })
+	running.Go(func() error {
+		settle(ctx, d.files.changed, d.files.settled, quietTime, longestUnquiet)
+		return nil
+	})
+}
+
+// filesChanged is told when configuration files have changed; it is nil if they
+// are not watched.
+func (d *Daemon) filesChanged() <-chan struct{} {
+	if d.files == nil {
+		return nil
+	}
+	return d.files.settled
+}
+
+// watchSources watches what a plan was read from, and nothing else.
+func (d *Daemon) watchSources(p Plan) {
+	if d.files != nil {
+		d.tellWatching(d.files.follow(p.Sources))
+	}
 }
 
 // tellWatching says whether changes of files are noticed, if that is news.
@@ -83,10 +107,12 @@ func watchHint(err error) string {
 	return hint
 }
 
-// follow watches sources from now on, and nothing else.
+// follow watches sources from now on, and nothing else. What has changed in others
+// than before counts as a change, for it may have done so unwatched.
 func (w *fileWatch) follow(sources []string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	before := w.sources
 	w.sources = nil
 	for _, s := range sources {
 		abs, err := filepath.Abs(s)
@@ -95,7 +121,18 @@ func (w *fileWatch) follow(sources []string) error {
 		}
 		w.sources = append(w.sources, abs)
 	}
+	if before != nil && !slices.Equal(before, w.sources) {
+		w.poke()
+	}
 	return w.arm()
+}
+
+// poke says that something has changed.
+func (w *fileWatch) poke() {
+	select {
+	case w.changed <- struct{}{}:
+	default: // one is enough
+	}
 }
 
 // arm watches each source that is a directory, and the directory that a source is
@@ -155,7 +192,7 @@ func nearest(dir string) string {
 // run looks at events until ctx ends. told is given what became of watching after
 // directories have come or gone.
 func (w *fileWatch) run(ctx context.Context, told func(error)) {
-	defer func() { _ = w.watcher.Close() }()
+	defer w.close()
 	for {
 		select {
 		case <-ctx.Done():
@@ -171,12 +208,11 @@ func (w *fileWatch) run(ctx context.Context, told func(error)) {
 		case <-w.watcher.Errors: // events were lost
 			told(w.rearm(""))
 		}
-		select {
-		case w.changed <- struct{}{}:
-		default: // one is enough
-		}
+		w.poke()
 	}
 }
+
+func (w *fileWatch) close() { _ = w.watcher.Close() } // nothing is lost by it
 
 // rearm watches anew after path has come or gone: a directory of that name may be
 // another one than before.

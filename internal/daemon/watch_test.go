@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-	"golang.org/x/sync/errgroup"
 
 	"netbootd/bootmenu"
 	"netbootd/client"
@@ -249,8 +248,7 @@ func TestWhatCannotBeWatchedIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.close()
-	var running errgroup.Group
-	d.watchFiles(t.Context(), &running, func() (*fsnotify.Watcher, error) { return nil, syscall.EMFILE })
+	d.openWatch(func() (*fsnotify.Watcher, error) { return nil, syscall.EMFILE })
 	line := f.log.wait(t, 0, "not noticed by themselves")
 	if s := d.Status(); s.Unwatched == "" || !strings.Contains(line, "fs.inotify.max_user_instances") || !strings.Contains(line, "netbootd reload") {
 		t.Errorf("unwatched %q, line %s", s.Unwatched, line)
