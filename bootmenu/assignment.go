@@ -116,19 +116,27 @@ func (p *Profile) targets(m Machine) []string {
 	var names []string
 	for _, a := range archs {
 		m.Arch = a
-		boot := p.BootFor(m)
+		own := p.BootFor(m)
+		inIPXE := own
 		if fw := a.Firmware(); fw == FirmwareBIOS || fw == FirmwareUEFI {
 			m.IPXE = true
-			boot = p.BootFor(m)
+			inIPXE = p.BootFor(m)
 		}
-		switch {
-		case boot.Windows != "":
-			names = append(names, path.Join(boot.Windows, windowsImage))
-		case boot.Kernel != "" || boot.BootFile != "":
-			names = append(names, cmp.Or(boot.Kernel, boot.BootFile))
+		names = append(names, inIPXE.last())
+		if own.BootFile == "" || own.BootFile == inIPXE.BootFile {
+			names = append(names, own.last())
 		}
 	}
-	return names
+	return slices.DeleteFunc(names, func(n string) bool { return n == "" })
+}
+
+// last is the file of b that needs nothing more of ours to start; empty if it has
+// none.
+func (b Boot) last() string {
+	if b.Windows != "" {
+		return path.Join(b.Windows, windowsImage)
+	}
+	return cmp.Or(b.Kernel, b.BootFile)
 }
 
 const (
@@ -150,7 +158,7 @@ func (d Decision) ConsumedBy(name string, m Machine) AssignmentID {
 
 func (d Decision) isTarget(name string, m Machine) bool {
 	isRPi, base := m.Arch == ArchRPi, path.Base(name)
-	if isRPi && d.targets == nil && d.Boot.Root != "" {
+	if isRPi && len(d.targets) == 0 && d.Boot.Root != "" {
 		ok, _ := path.Match(rpiKernels, base) // the pattern is a good one
 		return ok
 	}

@@ -62,6 +62,7 @@ func TestWhatConsumesAnAssignment(t *testing.T) {
 	board := Profile{Boot: Boot{BootFile: "MLO"}}
 	chain := Profile{Boot: Boot{BootFile: "snponly.efi"}, IPXE: Overlay{BootFile: text("hand.ipxe")}}
 	byArch := Profile{Boot: Boot{Kernel: "linux"}, Arch: map[Arch]Overlay{ArchARM64UBoot: {Kernel: text("arm/Image")}, ArchX64UEFI: {Kernel: text("x64/linux")}}}
+	forIPXE := Profile{Boot: kernel.Boot, IPXE: Overlay{Kernel: text("ipxe/linux")}}
 	root := Profile{Boot: Boot{Root: "boards/pi"}}
 	for name, c := range map[string]struct {
 		profile Profile
@@ -79,6 +80,8 @@ func TestWhatConsumesAnAssignment(t *testing.T) {
 		"a boot file that iPXE comes back for does not":      {chain, uefi, "snponly.efi", false},
 		"what iPXE comes back for does":                      {chain, ipxe, "hand.ipxe", true},
 		"a board never runs iPXE":                            {chain, uboot, "snponly.efi", true},
+		"GRUB's kernel does, whatever iPXE would start":      {forIPXE, bios, "debian/linux", true},
+		"iPXE's kernel does":                                 {forIPXE, ipxe, "ipxe/linux", true},
 		"a machine without DHCP may be of any arch":          {byArch, unknown, "arm/Image", true},
 		"a machine with one is of that":                      {byArch, uefi, "arm/Image", false},
 		"a Raspberry Pi's kernel does, by its own name":      {root, pi, "1a2b3c4d/kernel8.img", true},

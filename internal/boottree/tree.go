@@ -129,7 +129,7 @@ func (t *Tree) Open(client netip.Addr, name string) (*File, error) {
 	}
 	f.MAC, f.Profile, f.TFTP = v.machine.MAC, v.decision.Profile, v.decision.Boot.TFTP
 	if v.known && f.Layer != LayerLoaders {
-		f.Consumes = v.decision.ConsumedBy(clean, v.machine)
+		f.Consumes = v.decision.ConsumedBy(strings.TrimPrefix(f.Name, v.decision.Boot.Root+"/"), v.machine)
 	}
 	if v.known && t.opts.Opened != nil {
 		t.opts.Opened(v.machine.MAC, clean)
