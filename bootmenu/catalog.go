@@ -14,6 +14,8 @@ type Catalog struct {
 	matched []matched  // with [match]
 	menu    []*Profile // without
 	index   *index
+	named   map[string]*Profile
+	stopped map[string]bool // names of those that are not started
 	loaders Loaders
 	look    Menu
 	menus   sync.Map // Decision by menuKind: what menuOnce has worked out
@@ -27,10 +29,15 @@ type matched struct {
 }
 
 // NewCatalog makes a catalog of the profiles that are started. Their order does
-// not matter.
-func NewCatalog(started []*Profile, loaders Loaders, look Menu) *Catalog {
-	c := &Catalog{loaders: maps.Clone(loaders), look: look}
+// not matter. stopped are the names of those that are not: only who is assigned to
+// one is told of it.
+func NewCatalog(started []*Profile, loaders Loaders, look Menu, stopped ...string) *Catalog {
+	c := &Catalog{named: make(map[string]*Profile), stopped: make(map[string]bool), loaders: maps.Clone(loaders), look: look}
+	for _, name := range stopped {
+		c.stopped[name] = true
+	}
 	for _, p := range slices.SortedFunc(slices.Values(started), func(a, b *Profile) int { return strings.Compare(a.Name, b.Name) }) {
+		c.named[p.Name] = p
 		switch {
 		case p.Once: // given only to those that are assigned to it
 		case p.Match == nil:
@@ -108,6 +115,8 @@ func (c *Catalog) Summary() string {
 		parts = append(parts, fmt.Sprintf("every other PXE client gets a menu of %d", len(c.menu))+c.roomText())
 	case len(c.matched) > 0:
 		parts = append(parts, "nobody else is answered")
+	case len(c.named) > 0:
+		return "only machines that are assigned to a profile are answered"
 	default:
 		return "no profile is started: nobody is answered"
 	}

@@ -41,6 +41,10 @@ type Decision struct {
 	Look    Menu              // of that menu, with nothing left to default: its Default is an entry, or empty for the disk
 	Reason  Reason            // why silence; empty otherwise
 	Why     string            // which rule decided, for people
+
+	Assigned   AssignmentKind // if an assignment decided
+	Assignment AssignmentID   // which one
+	targets    []string       // files whose delivery consumes it; see [Decision.ConsumedBy]
 }
 
 // Silent tells whether the machine gets no answer.

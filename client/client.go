@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"syscall"
 )
@@ -23,7 +24,7 @@ const maxAnswer = 64 << 20
 
 // Errors that callers tell apart with errors.Is.
 var (
-	ErrNotRunning = errors.New("netbootd is not running")
+	ErrNotRunning = errors.New("netbootd is not running") // or its TFTP service is not; see [CodeNotRunning]
 	ErrNotFound   = errors.New("not found")
 	ErrConflict   = errors.New("conflict")
 	ErrInvalid    = errors.New("invalid request")
@@ -43,6 +44,7 @@ const (
 	CodeConflict    = "conflict"
 	CodeInvalid     = "invalid"
 	CodeUnavailable = "unavailable"
+	CodeNotRunning  = "not_running" // what was to be stopped, or asked for, is not running
 )
 
 // Error is the line for people.
@@ -57,6 +59,8 @@ func (p *Problem) Is(target error) bool {
 		return target == ErrConflict
 	case CodeInvalid:
 		return target == ErrInvalid
+	case CodeNotRunning:
+		return target == ErrNotRunning
 	}
 	return false
 }
@@ -105,19 +109,84 @@ func (c *Client) ShowProfile(ctx context.Context, name string) (ProfileView, err
 // StartProfile starts a profile and returns how it stands then; the TFTP
 // listener is bound by that time. A profile that is started already is no error.
 // An unknown name is [ErrNotFound].
-func (c *Client) StartProfile(ctx context.Context, name string) (Profile, error) {
-	var p Profile
-	return p, c.call(ctx, http.MethodPost, "/v1/profiles/"+url.PathEscape(name)+"/start", nil, &p)
+func (c *Client) StartProfile(ctx context.Context, name string, how TurnRequest) (Turned, error) {
+	var t Turned
+	return t, c.call(ctx, http.MethodPost, "/v1/profiles/"+url.PathEscape(name)+"/start", how, &t)
 }
 
 // StopProfile stops a profile and returns how it stands then. Nothing is offered
-// to its machines any more; transfers under way are let end within the drain
-// time of the configuration. A profile that is stopped already is no error. An
-// unknown name is [ErrNotFound].
-func (c *Client) StopProfile(ctx context.Context, name string) (Profile, error) {
-	var p Profile
-	return p, c.call(ctx, http.MethodPost, "/v1/profiles/"+url.PathEscape(name)+"/stop", nil, &p)
+// to its machines any more. If it was the last one that held the TFTP listener,
+// transfers under way are let end within the drain time of the configuration;
+// else they go on. A profile that is stopped already is no error. An unknown name
+// is [ErrNotFound].
+func (c *Client) StopProfile(ctx context.Context, name string, how TurnRequest) (Turned, error) {
+	var t Turned
+	return t, c.call(ctx, http.MethodPost, "/v1/profiles/"+url.PathEscape(name)+"/stop", how, &t)
 }
+
+// TFTP tells how the TFTP service stands, and the address that the client at that
+// address would use, or any client if it is the zero Addr. A service that is not
+// running is no error.
+func (c *Client) TFTP(ctx context.Context, client netip.Addr) (TFTP, error) {
+	path := "/v1/tftp"
+	if client.IsValid() {
+		path += "?for=" + url.QueryEscape(client.String())
+	}
+	var t TFTP
+	return t, c.call(ctx, http.MethodGet, path, nil, &t)
+}
+
+// StartTFTP has the TFTP service run whether a profile is started or not, also
+// after a restart. It is bound when StartTFTP returns. Running already is no
+// error.
+func (c *Client) StartTFTP(ctx context.Context) (TFTP, error) {
+	var t TFTP
+	return t, c.call(ctx, http.MethodPost, "/v1/tftp/start", nil, &t)
+}
+
+// StopTFTP takes StartTFTP back, and returns when transfers have ended or were
+// cut. The error is [ErrNotRunning] if the service is not running, and
+// [ErrConflict] if somebody else needs it, who is named; then nothing is changed.
+func (c *Client) StopTFTP(ctx context.Context, how TFTPStopRequest) (TFTP, error) {
+	var t TFTP
+	return t, c.call(ctx, http.MethodPost, "/v1/tftp/stop", how, &t)
+}
+
+// Reload has the configuration read anew, and returns with what came of it.
+// Broken files are no error: see [Reload.Problems].
+func (c *Client) Reload(ctx context.Context) (Reload, error) {
+	var r Reload
+	return r, c.call(ctx, http.MethodPost, "/v1/reload", nil, &r)
+}
+
+// Assigned is what a machine is assigned to.
+func (c *Client) Assigned(ctx context.Context, mac string) (Assignments, error) {
+	var a Assignments
+	return a, c.call(ctx, http.MethodGet, assignmentPath(mac), nil, &a)
+}
+
+// Assign assigns a machine to a profile. It is on disk when Assign returns. An
+// unknown profile is [ErrNotFound].
+func (c *Client) Assign(ctx context.Context, mac string, what AssignRequest) (Assignments, error) {
+	var a Assignments
+	return a, c.call(ctx, http.MethodPut, assignmentPath(mac), what, &a)
+}
+
+// ClearAssignment takes back all that a machine is assigned to. That there is
+// nothing is no error.
+func (c *Client) ClearAssignment(ctx context.Context, mac string) (Assignments, error) {
+	var a Assignments
+	return a, c.call(ctx, http.MethodDelete, assignmentPath(mac), nil, &a)
+}
+
+// FinishAssignment says that a machine is done with the profile it is assigned to
+// once. That there is none is no error.
+func (c *Client) FinishAssignment(ctx context.Context, mac string) (Assignments, error) {
+	var a Assignments
+	return a, c.call(ctx, http.MethodPost, assignmentPath(mac)+"/done", nil, &a)
+}
+
+func assignmentPath(mac string) string { return "/v1/machines/" + url.PathEscape(mac) + "/assignment" }
 
 // call sends one request, with in as its body unless that is nil, and decodes its
 // answer into out.

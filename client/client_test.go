@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -45,25 +47,67 @@ func (d *memoryDaemon) Explain(q client.ExplainRequest) (client.Explanation, err
 	return client.Explanation{Rule: string(q.Packet), Port: q.Port, Reason: "no_profile"}, nil
 }
 
-func (d *memoryDaemon) StartProfile(_ context.Context, name string) (client.Profile, error) {
-	return d.turn(name, true)
+func (d *memoryDaemon) StartProfile(_ context.Context, name string, how client.TurnRequest) (client.Turned, error) {
+	return d.turn(name, true, how)
 }
 
-func (d *memoryDaemon) StopProfile(_ context.Context, name string) (client.Profile, error) {
-	return d.turn(name, false)
+func (d *memoryDaemon) StopProfile(_ context.Context, name string, how client.TurnRequest) (client.Turned, error) {
+	return d.turn(name, false, how)
 }
 
-func (d *memoryDaemon) turn(name string, up bool) (client.Profile, error) {
+func (d *memoryDaemon) turn(name string, up bool, how client.TurnRequest) (client.Turned, error) {
 	switch name {
 	case "board":
+		was := d.up
 		d.up = up
-		return d.profile(), nil
+		return client.Turned{Profile: d.profile(), Already: was == up, Addresses: []string{time.Duration(how.For).String()}}, nil
 	case "busy":
-		return client.Profile{}, control.Conflict("the port is taken")
+		return client.Turned{}, control.Conflict("the port is taken")
 	case "odd/name ?":
-		return client.Profile{}, errors.New("odd indeed")
+		return client.Turned{}, errors.New("odd indeed")
 	}
-	return client.Profile{}, control.NotFound(fmt.Sprintf("there is no profile %q", name))
+	return client.Turned{}, control.NotFound(fmt.Sprintf("there is no profile %q", name))
+}
+
+func (*memoryDaemon) Reload() client.Reload { return client.Reload{Rev: 7, Problems: []string{"a"}} }
+
+func (d *memoryDaemon) TFTP(to netip.Addr) client.TFTP {
+	return client.TFTP{Running: d.up, Host: to.String()}
+}
+
+func (d *memoryDaemon) StartTFTP(context.Context) (client.TFTP, error) {
+	was := d.up
+	d.up = true
+	return client.TFTP{Running: true, Already: was}, nil
+}
+
+func (d *memoryDaemon) StopTFTP(_ context.Context, how client.TFTPStopRequest) (client.TFTP, error) {
+	switch {
+	case how.Drain != nil && *how.Drain == client.Duration(time.Second) && how.Force:
+		return client.TFTP{}, control.NotRunning("TFTP is not running")
+	case how.Drain == nil:
+		return client.TFTP{}, control.Conflict("needed")
+	}
+	return client.TFTP{}, nil
+}
+
+func (*memoryDaemon) Assigned(mac string) (client.Assignments, error) {
+	return client.Assignments{MAC: mac}, nil
+}
+
+func (*memoryDaemon) Assign(mac string, what client.AssignRequest) (client.Assignments, error) {
+	if what.Once && what.Expires == client.Duration(time.Hour) {
+		return client.Assignments{MAC: mac, Once: &client.Assignment{Profile: what.Profile}, Changed: true}, nil
+	}
+	return client.Assignments{}, control.NotFound("no such profile")
+}
+
+func (*memoryDaemon) ClearAssignment(mac string) (client.Assignments, error) {
+	return client.Assignments{MAC: mac, Problems: []string{"cleared"}}, nil
+}
+
+func (*memoryDaemon) FinishAssignment(mac string) (client.Assignments, error) {
+	return client.Assignments{MAC: mac, Problems: []string{"finished"}}, nil
 }
 
 // newClient serves d on a unix socket and returns a client for it.
@@ -93,7 +137,7 @@ func TestCallsReachTheDaemon(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, &memoryDaemon{})
 	ctx := t.Context()
-	if p, err := c.StartProfile(ctx, "board"); err != nil || p.State != client.ProfileStarted {
+	if p, err := c.StartProfile(ctx, "board", client.TurnRequest{}); err != nil || p.State != client.ProfileStarted {
 		t.Errorf("start: %+v, %v", p, err)
 	}
 	s, err := c.Status(ctx)
@@ -108,8 +152,59 @@ func TestCallsReachTheDaemon(t *testing.T) {
 	if want := (client.ProfileView{Profile: client.Profile{Name: "board", State: client.ProfileStarted}, Boots: []client.ProfileBoot{{Arch: "x64-uefi", File: "x.efi"}}}); err != nil || cmp.Diff(want, v) != "" {
 		t.Errorf("show: %+v, %v", v, err)
 	}
-	if p, err := c.StopProfile(ctx, "board"); err != nil || p.State != client.ProfileStopped {
+	if p, err := c.StopProfile(ctx, "board", client.TurnRequest{For: client.Duration(90 * time.Second)}); err != nil || p.State != client.ProfileStopped || p.Already || p.Addresses[0] != "1m30s" {
 		t.Errorf("stop: %+v, %v", p, err)
+	}
+	if r, err := c.Reload(ctx); err != nil || r.Rev != 7 || len(r.Problems) != 1 {
+		t.Errorf("reload: %+v, %v", r, err)
+	}
+}
+
+func TestTFTPCallsReachTheDaemon(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, &memoryDaemon{})
+	ctx := t.Context()
+	if got, err := c.TFTP(ctx, netip.Addr{}); err != nil || got.Running {
+		t.Errorf("at first: %+v, %v", got, err)
+	}
+	for _, already := range []bool{false, true} {
+		if got, err := c.StartTFTP(ctx); err != nil || !got.Running || got.Already != already {
+			t.Errorf("start: %+v, %v", got, err)
+		}
+	}
+	if got, err := c.TFTP(ctx, netip.MustParseAddr("2001:db8::1")); err != nil || got.Host != "2001:db8::1" {
+		t.Errorf("for an address: %+v, %v", got, err)
+	}
+	second, none := client.Duration(time.Second), client.Duration(0)
+	if _, err := c.StopTFTP(ctx, client.TFTPStopRequest{Drain: &second, Force: true}); !errors.Is(err, client.ErrNotRunning) {
+		t.Errorf("not running: %v", err)
+	}
+	if _, err := c.StopTFTP(ctx, client.TFTPStopRequest{}); !errors.Is(err, client.ErrConflict) {
+		t.Errorf("held by others: %v", err)
+	}
+	if _, err := c.StopTFTP(ctx, client.TFTPStopRequest{Drain: &none}); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
+func TestAssignmentCallsReachTheDaemon(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, &memoryDaemon{})
+	ctx, mac := t.Context(), "52:54:00:00:00:01"
+	if a, err := c.Assigned(ctx, mac); err != nil || a.MAC != mac {
+		t.Errorf("get: %+v, %v", a, err)
+	}
+	if a, err := c.Assign(ctx, mac, client.AssignRequest{Profile: "p", Once: true, Expires: client.Duration(time.Hour)}); err != nil || a.Once == nil || a.Once.Profile != "p" || !a.Changed {
+		t.Errorf("put: %+v, %v", a, err)
+	}
+	if _, err := c.Assign(ctx, mac, client.AssignRequest{}); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("put an unknown one: %v", err)
+	}
+	if a, err := c.ClearAssignment(ctx, mac); err != nil || a.MAC != mac || a.Problems[0] != "cleared" {
+		t.Errorf("delete: %+v, %v", a, err)
+	}
+	if a, err := c.FinishAssignment(ctx, mac); err != nil || a.MAC != mac || a.Problems[0] != "finished" {
+		t.Errorf("done: %+v, %v", a, err)
 	}
 }
 
@@ -121,10 +216,10 @@ func TestErrorsKeepTheirMeaning(t *testing.T) {
 		is   error
 		text string
 	}{
-		"unknown":                    {second(c.StartProfile(t.Context(), "nobody")), client.ErrNotFound, `there is no profile "nobody"`},
 		"nothing to show":            {second(c.ShowProfile(t.Context(), "nobody")), client.ErrNotFound, `there is no profile "nobody"`},
-		"conflict":                   {second(c.StopProfile(t.Context(), "busy")), client.ErrConflict, "the port is taken"},
-		"a name that needs escaping": {second(c.StartProfile(t.Context(), "odd/name ?")), nil, "odd indeed"},
+		"unknown":                    {second(c.StartProfile(t.Context(), "nobody", client.TurnRequest{})), client.ErrNotFound, `there is no profile "nobody"`},
+		"conflict":                   {second(c.StopProfile(t.Context(), "busy", client.TurnRequest{})), client.ErrConflict, "the port is taken"},
+		"a name that needs escaping": {second(c.StartProfile(t.Context(), "odd/name ?", client.TurnRequest{})), nil, "odd indeed"},
 		"a request without sense":    {second(c.Explain(t.Context(), client.ExplainRequest{})), client.ErrInvalid, "no packet"},
 		"a request without end":      {second(c.Explain(t.Context(), client.ExplainRequest{Packet: make([]byte, 1<<17)})), client.ErrInvalid, ""},
 		"not running":                {second(client.New(filepath.Join(t.TempDir(), "s")).Status(t.Context())), client.ErrNotRunning, ""},
@@ -189,6 +284,7 @@ func TestAPIAnswersWithProblems(t *testing.T) {
 	}{
 		{"GET", "/v1/nothing", http.StatusNotFound, `{"status":404,"code":"not_found","detail":"the API has no GET /v1/nothing"}` + "\n"},
 		{"POST", "/v1/profiles/nobody/start", http.StatusNotFound, `{"status":404,"code":"not_found","detail":"there is no profile \"nobody\""}` + "\n"},
+		{"GET", "/v1/tftp?for=nobody", http.StatusUnprocessableEntity, `{"status":422,"code":"invalid","detail":"\"nobody\" is not an IP address"}` + "\n"},
 		{"POST", "/v1/profiles/busy/stop", http.StatusConflict, `{"status":409,"code":"conflict","detail":"the port is taken"}` + "\n"},
 	} {
 		rec := httptest.NewRecorder()

@@ -16,6 +16,10 @@ type Status struct {
 	Loaders    []Loader    `json:"loaders"`    // by arch, the preferred one first
 	Transfers  []Transfer  `json:"transfers"`  // in flight
 	LastReload Reload      `json:"last_reload"`
+	// Unwatched is why changes of configuration files are not noticed by
+	// themselves; empty if they are.
+	Unwatched   string        `json:"unwatched,omitempty"`
+	Assignments []Assignments `json:"assignments"` // of every machine that has some, by MAC
 }
 
 // A Listener is one bound socket.
@@ -50,6 +54,7 @@ type Profile struct {
 	Name     string       `json:"name"`
 	Title    string       `json:"title,omitempty"`
 	State    ProfileState `json:"state"`
+	Until    time.Time    `json:"until,omitzero"`     // when what was started or stopped for a time is over
 	Match    string       `json:"match,omitempty"`    // in words; empty for an entry of the menu
 	Degraded bool         `json:"degraded"`           // something it needs is missing; see Problems
 	Problems []string     `json:"problems,omitempty"` // one line each
@@ -106,9 +111,81 @@ type Transfer struct {
 
 // A Reload is how the configuration was last read.
 type Reload struct {
+	Rev      int64     `json:"rev"` // counts the reloads of this process; 1 is its start
 	Time     time.Time `json:"time"`
 	OK       bool      `json:"ok"`                 // every file was good
 	Problems []string  `json:"problems,omitempty"` // one line each
+	Notes    []string  `json:"notes,omitempty"`    // what else a person should know, one line each
+}
+
+// A Duration is a time.Duration that JSON writes as people do: "1h30m0s".
+type Duration time.Duration
+
+// MarshalText writes what [time.Duration.String] says.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads what [time.ParseDuration] takes.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
+
+// A TurnRequest says how a profile is to be started or stopped.
+type TurnRequest struct {
+	For  Duration `json:"for,omitempty"`  // after that it is as before; zero: for good
+	Auto bool     `json:"auto,omitempty"` // forget what was done by hand, so that its autostart holds
+}
+
+// Turned is how a profile stands after a start or a stop.
+type Turned struct {
+	Profile
+	Already   bool     `json:"already"`             // it stood so before
+	Addresses []string `json:"addresses,omitempty"` // that TFTP is bound to
+}
+
+// A TFTP is how the TFTP service stands.
+type TFTP struct {
+	Running   bool     `json:"running"`
+	Already   bool     `json:"already,omitempty"`   // after a start: it was running before
+	Addresses []string `json:"addresses,omitempty"` // really bound
+	Host      string   `json:"host,omitempty"`      // the address that a client would use; empty if there is none
+	Port      uint16   `json:"port,omitempty"`      // really bound
+	Holders   []string `json:"holders,omitempty"`   // why it is running: "profile NAME", "tftp start", "[tftp] always"
+}
+
+// A TFTPStopRequest says how the TFTP service is to be stopped.
+type TFTPStopRequest struct {
+	Drain *Duration `json:"drain,omitempty"` // how long transfers may go on; nil: as configured
+	Force bool      `json:"force,omitempty"` // stop the profiles that hold it too
+}
+
+// An AssignRequest assigns a machine to a profile.
+type AssignRequest struct {
+	Profile string   `json:"profile"`
+	Once    bool     `json:"once,omitempty"`    // for one boot
+	Expires Duration `json:"expires,omitempty"` // with Once: until when that boot must be; zero: [DefaultExpires]
+}
+
+// DefaultExpires is how long a once-assignment stands that nothing consumes.
+const DefaultExpires = Duration(24 * time.Hour)
+
+// Assignments are those of one machine.
+type Assignments struct {
+	MAC    string      `json:"mac"`
+	Once   *Assignment `json:"once,omitempty"`   // for one boot; stands above Pinned
+	Pinned *Assignment `json:"pinned,omitempty"` // until it is taken back
+	Done   *Assignment `json:"done,omitempty"`   // was once, and was consumed lately: the machine boots from disk rather than the menu
+	// Changed tells whether the request that this answers changed anything.
+	Changed  bool     `json:"changed"`
+	Problems []string `json:"problems,omitempty"` // why the machine does not get what it is assigned to, one line each
+}
+
+// An Assignment is one assignment of one machine.
+type Assignment struct {
+	Profile string    `json:"profile"`
+	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until,omitzero"` // without end if it is zero
 }
 
 // An ExplainRequest is a DHCP request as it came in, or might come in.
@@ -124,7 +201,8 @@ type Explanation struct {
 	Request  string        `json:"request"` // DISCOVER, REQUEST or INFORM
 	Port     uint16        `json:"port"`    // 67 or 4011
 	Machine  Machine       `json:"machine"`
-	Profile  string        `json:"profile,omitempty"` // empty for the menu, and if there is none
+	Profile  string        `json:"profile,omitempty"`  // empty for the menu, and if there is none
+	Assigned string        `json:"assigned,omitempty"` // the kind of assignment that decided: once, pinned or done
 	Title    string        `json:"title,omitempty"`
 	Rule     string        `json:"rule"`                // which rule decided, or why there is no answer
 	Matched  string        `json:"matched,omitempty"`   // what of the profile's [match] the machine is, in words

@@ -50,6 +50,8 @@ type Metrics struct {
 	profileDegraded *prometheus.GaugeVec
 	reloadOK        prometheus.Gauge
 	reloadTime      prometheus.Gauge
+	assignments     *prometheus.GaugeVec
+	onceEnded       *prometheus.CounterVec
 }
 
 // New makes the series in a registry of its own. engine is called at each scrape
@@ -94,9 +96,17 @@ func New(b Build, engine func() EngineStats) *Metrics {
 			Name: "netbootd_config_last_reload_success_timestamp_seconds",
 			Help: "When every file was last found good, in seconds since 1970.",
 		}),
+		assignments: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "netbootd_assignments",
+			Help: "Assignments of machines to profiles that stand: once, pinned, or done (once, and consumed lately).",
+		}, []string{"kind"}),
+		onceEnded: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "netbootd_assignments_consumed_total",
+			Help: "Once-assignments that have ended, by what ended them: delivered, command or expired.",
+		}, []string{"by"}),
 	}
 	m.registry.MustRegister(m.dhcpRequests, m.dhcpReplies, m.transfers, m.transferBytes, m.transferSeconds,
-		m.profileStarted, m.profileDegraded, m.reloadOK, m.reloadTime, buildInfo(b),
+		m.profileStarted, m.profileDegraded, m.reloadOK, m.reloadTime, m.assignments, m.onceEnded, buildInfo(b),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(engineSeries(engine)...)
 	return m
@@ -183,6 +193,22 @@ func oneIf(b bool) float64 {
 	}
 	return 0
 }
+
+// Assignments are how many assignments of each kind stand.
+type Assignments struct {
+	Once, Pinned, Done int
+}
+
+// Assigned tells how many assignments stand.
+func (m *Metrics) Assigned(n Assignments) {
+	m.assignments.WithLabelValues("once").Set(float64(n.Once))
+	m.assignments.WithLabelValues("pinned").Set(float64(n.Pinned))
+	m.assignments.WithLabelValues("done").Set(float64(n.Done))
+}
+
+// OnceEnded counts one once-assignment that has ended, by what ended it: a word of
+// a closed set.
+func (m *Metrics) OnceEnded(by string) { m.onceEnded.WithLabelValues(by).Inc() }
 
 // Reloaded tells how a reload, or the first load, ended.
 func (m *Metrics) Reloaded(ok bool, at time.Time) {

@@ -37,6 +37,9 @@ func fed() *Metrics {
 	m.Forget("gone")
 	m.Reloaded(true, time.Unix(1700000000, 5e8))
 	m.Reloaded(false, time.Unix(1800000000, 0))
+	m.Assigned(Assignments{Once: 9})
+	m.Assigned(Assignments{Once: 1, Pinned: 2, Done: 3})
+	m.OnceEnded("delivered")
 	return m
 }
 
@@ -111,7 +114,7 @@ func TestEveryReasonForSilenceIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	var reasons []string
-	for _, file := range []string{"../bootmenu/decision.go", "../dhcpproxy/answer.go"} {
+	for _, file := range []string{"../bootmenu/decision.go", "../bootmenu/assignment.go", "../dhcpproxy/answer.go"} {
 		src, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

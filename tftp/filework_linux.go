@@ -9,10 +9,11 @@ import (
 func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 	var cached *cachedFile
 	var limits Limits
+	var tag any
 	size, label := int64(-1), ""
 	file, err := l.options.Opener.Open(ctx, OpenRequest{Client: f.client(), Local: f.local(), Name: r.Name})
 	if err == nil {
-		size, label, limits = file.Size(), file.Label(), file.Limits()
+		size, label, tag, limits = file.Size(), file.Label(), tagOf(file), file.Limits()
 		cached, err = l.enterFile(ctx, file, r.Mode)
 	}
 	w, mtu := f.worker, l.interfaces.mtu(f.ifindex)
@@ -20,7 +21,7 @@ func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 	defer l.turns.Put(t)
 	w.mu.Lock()
 	t.now = l.now()
-	f.size, f.label = size, label
+	f.size, f.label, f.tag = size, label, tag
 	switch {
 	case f.ended:
 		if cached != nil {

@@ -27,6 +27,7 @@ type flow struct {
 
 	file     *cachedFile // nil until it is open
 	label    string
+	tag      any
 	size     int64    // of the file; -1 until it is open
 	x        transfer // once file is set
 	ended    bool
@@ -91,7 +92,7 @@ func (f *flow) refusesSegments(err error) bool {
 // event is the report of a flow that has ended at now.
 func (f *flow) event(o output, now time.Duration) Transfer {
 	t := Transfer{
-		Client: f.client(), Local: f.local(), Direction: Read, File: f.name, Label: f.label, Size: f.size,
+		Client: f.client(), Local: f.local(), Direction: Read, File: f.name, Label: f.label, Tag: f.tag, Size: f.size,
 		Duration: now - f.began, Blksize: DefaultBlksize, Windowsize: DefaultWindowsize,
 		Result: o.result, Err: o.err,
 	}

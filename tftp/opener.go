@@ -49,6 +49,18 @@ type File interface {
 	Label() string
 }
 
+// A Tagger is a [File] with something for whoever is told of its transfer's end. It
+// is copied into the [Transfer] as it is.
+type Tagger interface{ Tag() any }
+
+// tagOf is the tag of a file, nil if it has none.
+func tagOf(f File) any {
+	if t, ok := f.(Tagger); ok {
+		return t.Tag()
+	}
+	return nil
+}
+
 // A NowReader is a [File] of which bytes can be had without waiting. A server that
 // finds them in memory sends them at once, where a ReadAt is left to another
 // goroutine.

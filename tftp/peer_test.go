@@ -341,3 +341,27 @@ func testGrantedLimits(t *testing.T, listen listener) {
 		t.Errorf("got %+v", list)
 	}
 }
+
+func TestTheReportHasWhatTheOpenerSaid(t *testing.T) {
+	onEachLoop(t, testTheReportHasWhatTheOpenerSaid)
+}
+
+// Two transfers of the same bytes share the file, and each keeps its own tag.
+func testTheReportHasWhatTheOpenerSaid(t *testing.T, listen listener) {
+	s := listen.start(t, tftp.Options{Opener: tftptest.OpenFunc(func(_ context.Context, r tftp.OpenRequest) (tftp.File, error) {
+		file := tftptest.NewFile(tftptest.Bytes(100))
+		file.Name, file.Mark = "label of "+r.Name, r.Client
+		return file, nil
+	})})
+	peers := []*tftptest.Peer{s.peer(t), s.peer(t)}
+	for _, p := range peers {
+		p.Ask("a")
+		p.ExpectBlock(1)
+	}
+	for _, p := range peers {
+		p.Ack(1)
+		if got := s.report(t); got.Tag != p.Addr() || got.Label != "label of a" || got.Result != tftp.Delivered {
+			t.Errorf("got %+v, want the tag %v", got, p.Addr())
+		}
+	}
+}

@@ -152,7 +152,7 @@ func (x *session) open(ctx context.Context) (file File, wire io.ReaderAt, size i
 	if size < 0 {
 		return file, nil, 0, x.refusal(ctx, fmt.Errorf("the file's size is %d", size))
 	}
-	x.event.Size, x.event.Label = size, file.Label()
+	x.event.Size, x.event.Label, x.event.Tag = size, file.Label(), tagOf(file)
 	x.opened.Store(&openedFile{label: file.Label(), size: size})
 	if x.request.Mode == Netascii {
 		translated, err := newNetasciiReader(ctx, file, size)

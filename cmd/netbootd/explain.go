@@ -209,6 +209,8 @@ func profileText(e client.Explanation) string {
 	switch {
 	case e.Profile != "" && e.Title != e.Profile:
 		return e.Profile + " (" + e.Title + ")"
+	case e.Profile == "" && e.Assigned == string(bootmenu.AssignedDone):
+		return "(disk)"
 	case e.Profile == "" && e.Answered():
 		return "(menu)"
 	}

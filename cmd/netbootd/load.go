@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,8 +50,12 @@ func loadPlan(configFile string) (daemon.Settings, daemon.Plan, error) {
 	if err != nil {
 		return daemon.Settings{}, daemon.Plan{}, err
 	}
-	plan := daemon.Plan{Broken: make(map[string][]string), Dir: filepath.Base(s.Profiles)}
-	plan.Profiles = pointers(good)
+	plan := daemon.Plan{
+		Profiles: pointers(good),
+		Broken:   make(map[string][]string),
+		Dir:      filepath.Base(s.Profiles),
+		Sources:  []string{cmp.Or(configFile, config.DefaultPath), s.Profiles},
+	}
 	for name, problems := range broken {
 		for _, p := range problems {
 			plan.Broken[name] = append(plan.Broken[name], p.String())

@@ -62,10 +62,13 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newStartCommand(configFile),
 		newStopCommand(configFile),
 		newProfileCommand(configFile),
+		newBootCommand(configFile),
+		newReloadCommand(configFile),
+		newTFTPCommand(configFile),
 		newSimulateCommand(),
 		newVersionCommand(),
 	)
-	for _, c := range commands(root) {
+	for _, c := range withBelow(root) {
 		check := c.Args
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
@@ -77,13 +80,13 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	return root
 }
 
-// commands are c and all below it.
-func commands(c *cobra.Command) []*cobra.Command {
-	all := []*cobra.Command{c}
-	for _, sub := range c.Commands() {
-		all = append(all, commands(sub)...)
+// withBelow is a command and all those below it, in the order of the help.
+func withBelow(c *cobra.Command) []*cobra.Command {
+	list := []*cobra.Command{c}
+	for _, below := range c.Commands() {
+		list = append(list, withBelow(below)...)
 	}
-	return all
+	return list
 }
 
 // usageError is a command line that makes no sense.
@@ -133,6 +136,8 @@ func hintFor(err error) string {
 		return setup.Hint
 	case errors.As(err, &usage):
 		return "netbootd --help lists the commands, netbootd COMMAND --help tells of one"
+	case isTFTPDown(err):
+		return "start it with netbootd tftp start, or start a profile"
 	case errors.Is(err, client.ErrNotRunning):
 		return "start it with netbootd run, or name the configuration it runs with: --config FILE"
 	case errors.Is(err, errExists):

@@ -21,7 +21,7 @@ func newRunCommand(configFile *string, stderr io.Writer) *cobra.Command {
 		Short: "Serve until told to stop",
 		Long: "Serve until told to stop. Without any configuration it starts with defaults and says what\n" +
 			"it found; with no profile it answers nobody. It needs Linux, as simulate does; the other commands do not.\n\n" +
-			"SIGHUP reads profiles and boot loaders anew. SIGTERM or Ctrl-C stops: nothing is offered\n" +
+			"Profiles and boot loaders are read anew when a file changes, at SIGHUP, and by netbootd\nreload. SIGTERM or Ctrl-C stops: nothing is offered\n" +
 			"any more, and transfers may end within [tftp] drain; a second one ends at once.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -65,6 +65,9 @@ func printStatus(w io.Writer, s client.Status, now time.Time) error {
 	fmt.Fprintf(t, "%s\n", s.Answers)
 	fmt.Fprintf(t, "\nconfiguration\t%s\nimages\t%s\n", orNone(s.Config), s.Images)
 	fmt.Fprintf(t, "last reload\t%s\n", reloadText(s.LastReload))
+	if s.Unwatched != "" {
+		fmt.Fprintf(t, "not watched\t%s\n", s.Unwatched)
+	}
 
 	fmt.Fprintln(t)
 	writeProfiles(t, s.Profiles)
@@ -79,6 +82,9 @@ func printStatus(w io.Writer, s client.Status, now time.Time) error {
 	fmt.Fprint(t, "\nARCH\tBOOT LOADER\tFROM\n")
 	for _, l := range s.Loaders {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", l.Arch, l.Name, l.Path)
+	}
+	for _, line := range assignmentList(s.Assignments) {
+		fmt.Fprintf(t, "\n%s", line)
 	}
 	fmt.Fprintf(t, "\n%d transfers in flight\n", len(s.Transfers))
 	for _, x := range s.Transfers {
@@ -96,6 +102,23 @@ func writeProfiles(t io.Writer, profiles []client.Profile) {
 	for _, p := range profiles {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Name, stateText(p), forText(p), p.Title)
 	}
+}
+
+// maxListed bounds the machines with assignments that are listed for people.
+const maxListed = 50
+
+// assignmentList tells of machines with assignments.
+func assignmentList(all []client.Assignments) (lines []string) {
+	for _, a := range all[:min(len(all), maxListed)] {
+		lines = append(lines, assignmentLines(a)...)
+	}
+	if more := len(all) - maxListed; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more machines with assignments; --json has them all", more))
+	}
+	if lines != nil {
+		lines = append(lines, "")
+	}
+	return lines
 }
 
 // printProblems lists what is wrong with single profiles, and what to know of
@@ -121,10 +144,11 @@ func reloadText(r client.Reload) string {
 }
 
 func stateText(p client.Profile) string {
+	text := string(p.State) + untilText(p.Until)
 	if p.Degraded {
-		return string(p.State) + ", degraded"
+		text += ", degraded"
 	}
-	return string(p.State)
+	return text
 }
 
 func forText(p client.Profile) string {

@@ -78,10 +78,13 @@ func (l *Log) DHCP(e dhcpproxy.Event) {
 
 // profileName is what the machine gets, for people.
 func profileName(d bootmenu.Decision) string {
-	if d.Profile == "" {
-		return "(menu)"
+	switch {
+	case d.Profile != "":
+		return d.Profile
+	case d.Assigned == bootmenu.AssignedDone:
+		return "(disk)"
 	}
-	return d.Profile
+	return "(menu)"
 }
 
 // silenceLevel is the level at which a silence is told.

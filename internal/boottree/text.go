@@ -75,8 +75,12 @@ func (t *Tree) openGenerated(ctx context.Context, v visitor, name string, fold b
 // isReserved tells whether a name is one that only the program itself writes.
 func isReserved(name string) bool { return strings.HasPrefix(name, bootmenu.ReservedDir+"/") }
 
-// openReserved writes the iPXE script, or what starts one entry of the menu.
+// openReserved writes the iPXE script, what starts one entry of the menu, or what a
+// machine reads that says it is done.
 func (t *Tree) openReserved(v visitor, name string) (*File, error) {
+	if name == bootmenu.DoneName && v.known {
+		return newText(LayerGenerated, name, bootmenu.DoneText(v.decision)), nil
+	}
 	entry, format, isEntry := bootmenu.MenuEntry(name)
 	if !v.known || name != bootmenu.ScriptName && !isEntry {
 		return nil, notFound(name)

@@ -42,6 +42,9 @@ type Options struct {
 	// Opened is told of every file that a known machine opens, by the name that was
 	// asked for; may be nil. It may block.
 	Opened func(mac bootmenu.MAC, name string)
+	// Assigned tells what a machine is assigned to; nil means that none is. It must
+	// be quick.
+	Assigned func(bootmenu.MAC) bootmenu.Assignments
 }
 
 // A Builder makes a loader that holds the address of the server which it is to ask.
@@ -84,6 +87,14 @@ func (t *Tree) SetPlan(c *bootmenu.Catalog, l *loaders.Set) { t.plan.Store(&plan
 // Catalog is the one in force.
 func (t *Tree) Catalog() *bootmenu.Catalog { return t.plan.Load().catalog }
 
+// Select decides what m gets, by the catalog and the assignments in force.
+func (t *Tree) Select(m bootmenu.Machine) bootmenu.Decision {
+	if t.opts.Assigned == nil {
+		return t.Catalog().Select(m)
+	}
+	return t.Catalog().SelectFor(m, t.opts.Assigned(m.MAC))
+}
+
 // Loaders are those in force.
 func (t *Tree) Loaders() *loaders.Set { return t.plan.Load().loaders }
 
@@ -96,6 +107,8 @@ type File struct {
 	MAC     bootmenu.MAC        // the machine that asked, zero if it is unknown
 	Profile string              // that machine's profile, empty if it has none
 	TFTP    bootmenu.TFTPLimits // of that profile
+
+	Consumes bootmenu.AssignmentID // the once-assignment that is consumed when the file was delivered; zero: none
 }
 
 // content is what a file is read through.
@@ -135,6 +148,9 @@ func (t *Tree) Open(ctx context.Context, r Request) (*File, error) {
 		return nil, err
 	}
 	f.MAC, f.Profile, f.TFTP = v.machine.MAC, v.decision.Profile, v.decision.Boot.TFTP
+	if v.known && f.Layer != LayerLoaders {
+		f.Consumes = v.decision.ConsumedBy(strings.TrimPrefix(f.Name, v.decision.Boot.Root+"/"), v.machine)
+	}
 	if v.known && t.opts.Opened != nil {
 		t.opts.Opened(v.machine.MAC, clean)
 	}
@@ -163,7 +179,7 @@ func (t *Tree) machine(mac bootmenu.MAC, addr netip.Addr) visitor {
 		return visitor{machine: p.machine, decision: p.decision, known: true}
 	}
 	m := bootmenu.Machine{MAC: mac, Addr: addr, Arch: bootmenu.ArchUnknown}
-	return visitor{machine: m, decision: t.Catalog().Select(m), known: true}
+	return visitor{machine: m, decision: t.Select(m), known: true}
 }
 
 // ProfileOf is the profile of the machine at an address, empty if it has none. It

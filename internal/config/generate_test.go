@@ -169,8 +169,11 @@ is an error, and all errors of a file are told at once, with line and column.
 file. In a profile kernel, initrd, boot_file and root are names below the images
 directory, with forward slashes; a leading slash or ".." is an error.
 
-**Reload.** SIGHUP reads all files anew. No machine ever sees half of a change, and
-boots that are under way go on as they began.
+**Reload.** All files are read anew when one of them changes and has been left alone
+for 0.3 seconds, at SIGHUP, and by ` + "`netbootd reload`" + `, which tells what came of it.
+The directories may vanish and come back. Where the kernel has no watches left
+(fs.inotify.max_user_watches), the log and ` + "`netbootd status`" + ` say so. No machine ever
+sees half of a change, and boots that are under way go on as they began.
 
 - A profile with a mistake in it keeps running as it last was; all others are
   renewed. At the first start it is left out.

@@ -8,8 +8,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"netbootd/client"
@@ -29,6 +32,14 @@ type (
 	Reload      = client.Reload
 	Problem     = client.Problem
 
+	TurnRequest     = client.TurnRequest
+	Turned          = client.Turned
+	TFTP            = client.TFTP
+	TFTPStopRequest = client.TFTPStopRequest
+	AssignRequest   = client.AssignRequest
+	Assignments     = client.Assignments
+	Assignment      = client.Assignment
+
 	ExplainRequest = client.ExplainRequest
 	Explanation    = client.Explanation
 	Candidate      = client.Candidate
@@ -37,7 +48,7 @@ type (
 )
 
 // Daemon is what the API drives. All methods may be called at once by many
-// goroutines.
+// goroutines. Errors that are a [*Problem] reach the client as they are.
 type Daemon interface {
 	// Status must not block.
 	Status() Status
@@ -45,11 +56,39 @@ type Daemon interface {
 	ShowProfile(name string) (ProfileView, error)
 	// Explain sends nothing and changes nothing.
 	Explain(ExplainRequest) (Explanation, error)
-	// StartProfile returns after the profile's listener is bound. Errors that are
-	// a [*Problem] reach the client as they are.
-	StartProfile(ctx context.Context, name string) (Profile, error)
-	// StopProfile returns after the profile's transfers have ended or were cut.
-	StopProfile(ctx context.Context, name string) (Profile, error)
+	// Reload returns with what came of it.
+	Reload() Reload
+	Profiles
+	TFTPService
+	Assigner
+}
+
+// Profiles starts and stops profiles.
+type Profiles interface {
+	// StartProfile returns after the profile's listener is bound.
+	StartProfile(ctx context.Context, name string, how TurnRequest) (Turned, error)
+	// StopProfile returns after the listener's transfers have ended or were cut, if
+	// nobody else holds it.
+	StopProfile(ctx context.Context, name string, how TurnRequest) (Turned, error)
+}
+
+// TFTPService starts and stops the TFTP service by itself.
+type TFTPService interface {
+	// TFTP must not block. client is the zero Addr if it is about nobody.
+	TFTP(client netip.Addr) TFTP
+	// StartTFTP returns after the listener is bound.
+	StartTFTP(ctx context.Context) (TFTP, error)
+	// StopTFTP returns after the listener's transfers have ended or were cut.
+	StopTFTP(ctx context.Context, how TFTPStopRequest) (TFTP, error)
+}
+
+// Assigner says what single machines boot. What it changes is on disk when it
+// returns.
+type Assigner interface {
+	Assigned(mac string) (Assignments, error)
+	Assign(mac string, what AssignRequest) (Assignments, error)
+	ClearAssignment(mac string) (Assignments, error)
+	FinishAssignment(mac string) (Assignments, error)
 }
 
 // readHeaderTimeout bounds how long a client may take to say what it wants.
@@ -81,27 +120,78 @@ func Handler(d Daemon) http.Handler {
 		v, err := d.ShowProfile(r.PathValue("name"))
 		answer(w, v, err)
 	})
-	mux.HandleFunc("POST /v1/profiles/{name}/start", func(w http.ResponseWriter, r *http.Request) {
-		p, err := d.StartProfile(r.Context(), r.PathValue("name"))
-		answer(w, p, err)
+	mux.HandleFunc("POST /v1/profiles/{name}/start", asked(func(r *http.Request, how TurnRequest) (Turned, error) {
+		return d.StartProfile(r.Context(), r.PathValue("name"), how)
+	}))
+	mux.HandleFunc("POST /v1/profiles/{name}/stop", asked(func(r *http.Request, how TurnRequest) (Turned, error) {
+		return d.StopProfile(r.Context(), r.PathValue("name"), how)
+	}))
+	mux.HandleFunc("POST /v1/explain", asked(func(_ *http.Request, q ExplainRequest) (Explanation, error) {
+		return d.Explain(q)
+	}))
+	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, d.Reload(), nil)
 	})
-	mux.HandleFunc("POST /v1/profiles/{name}/stop", func(w http.ResponseWriter, r *http.Request) {
-		p, err := d.StopProfile(r.Context(), r.PathValue("name"))
-		answer(w, p, err)
-	})
-	mux.HandleFunc("POST /v1/explain", func(w http.ResponseWriter, r *http.Request) {
-		var q ExplainRequest
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion)).Decode(&q); err != nil {
-			answer(w, nil, Invalid("the request is not what this version expects: "+err.Error()))
-			return
-		}
-		e, err := d.Explain(q)
-		answer(w, e, err)
-	})
+	handleTFTP(mux, d)
+	handleAssignments(mux, d)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, &Problem{Status: http.StatusNotFound, Code: client.CodeNotFound, Detail: "the API has no " + r.Method + " " + r.URL.Path})
 	})
 	return mux
+}
+
+// handleTFTP adds the calls about the TFTP service.
+func handleTFTP(mux *http.ServeMux, d Daemon) {
+	mux.HandleFunc("GET /v1/tftp", func(w http.ResponseWriter, r *http.Request) {
+		var client netip.Addr
+		if text := r.URL.Query().Get("for"); text != "" {
+			var err error
+			if client, err = netip.ParseAddr(text); err != nil {
+				answer(w, nil, Invalid(fmt.Sprintf("%q is not an IP address", text)))
+				return
+			}
+		}
+		answer(w, d.TFTP(client), nil)
+	})
+	mux.HandleFunc("POST /v1/tftp/start", func(w http.ResponseWriter, r *http.Request) {
+		t, err := d.StartTFTP(r.Context())
+		answer(w, t, err)
+	})
+	mux.HandleFunc("POST /v1/tftp/stop", asked(func(r *http.Request, how TFTPStopRequest) (TFTP, error) {
+		return d.StopTFTP(r.Context(), how)
+	}))
+}
+
+// handleAssignments adds the calls about the assignments of one machine.
+func handleAssignments(mux *http.ServeMux, d Daemon) {
+	const path = "/v1/machines/{mac}/assignment"
+	of := func(f func(mac string) (Assignments, error)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			a, err := f(r.PathValue("mac"))
+			answer(w, a, err)
+		}
+	}
+	mux.HandleFunc("GET "+path, of(d.Assigned))
+	mux.HandleFunc("DELETE "+path, of(d.ClearAssignment))
+	mux.HandleFunc("POST "+path+"/done", of(d.FinishAssignment))
+	mux.HandleFunc("PUT "+path, asked(func(r *http.Request, what AssignRequest) (Assignments, error) {
+		return d.Assign(r.PathValue("mac"), what)
+	}))
+}
+
+// asked is a handler of requests that have a body. One that is empty asks for
+// nothing in particular.
+func asked[Q, A any](f func(*http.Request, Q) (A, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var q Q
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion)).Decode(&q)
+		if err != nil && !errors.Is(err, io.EOF) {
+			answer(w, nil, Invalid("the request is not what this version expects: "+err.Error()))
+			return
+		}
+		a, err := f(r, q)
+		answer(w, a, err)
+	}
 }
 
 // answer writes a result, or the error as problem+json (RFC 9457).
@@ -140,9 +230,17 @@ func Invalid(detail string) error {
 	return &Problem{Status: http.StatusUnprocessableEntity, Code: client.CodeInvalid, Detail: detail}
 }
 
+// NotRunning says that what was to be stopped, or asked for, is not running.
+func NotRunning(detail string) error {
+	return &Problem{Status: http.StatusConflict, Code: client.CodeNotRunning, Detail: detail}
+}
+
 // Started, Stopped and Broken are the states of a profile.
 const (
 	Started = client.ProfileStarted
 	Stopped = client.ProfileStopped
 	Broken  = client.ProfileBroken
 )
+
+// DefaultExpires is how long a once-assignment stands that nothing consumes.
+const DefaultExpires = client.DefaultExpires

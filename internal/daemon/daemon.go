@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"golang.org/x/sync/errgroup"
 
 	"netbootd/bootmenu"
@@ -41,7 +42,12 @@ type Daemon struct {
 	metrics  *metrics.Metrics
 	log      *bootlog.Log
 	started  StartedStore
+	assigned *assignments
 	failures chan error // a listener that broke down by itself
+
+	files     *fileWatch     // nil if configuration files cannot be watched
+	deadlines chan struct{}  // look again at what was started or stopped for a time
+	drains    sync.WaitGroup // transfers of servers that nobody waits for else
 
 	ops  sync.Mutex    // one start, stop or reload at a time; guards what follows
 	menu bootmenu.Menu // as it was last read
@@ -49,10 +55,11 @@ type Daemon struct {
 	telling sync.Mutex        // guards what follows; files are looked at under it
 	faults  map[string]string // what was last told of a profile's files, by its name
 
-	mu       sync.Mutex // guards what follows
-	profiles map[string]*profile
-	reload   control.Reload
-	since    time.Time // zero until everything is up
+	mu        sync.Mutex // guards what follows
+	profiles  map[string]*profile
+	unwatched string // why changes of it are not noticed; empty if they are
+	reload    control.Reload
+	since     time.Time // zero until everything is up
 }
 
 // Run is the life of one daemon: it binds, serves until ctx ends, then stops
@@ -65,6 +72,10 @@ func Run(ctx context.Context, force <-chan struct{}, o Options) error {
 	if err != nil {
 		return err
 	}
+	return d.run(ctx, force)
+}
+
+func (d *Daemon) run(ctx context.Context, force <-chan struct{}) error {
 	defer d.close()
 	if err := d.bind(); err != nil {
 		d.unbind()
@@ -98,14 +109,21 @@ func newDaemon(o Options) (*Daemon, error) {
 		profiles: make(map[string]*profile),
 		faults:   make(map[string]string),
 		failures: make(chan error, 1),
+
+		deadlines: make(chan struct{}, 1),
 	}
+	if d.assigned, err = openAssignments(newAssignmentsFile(o.Settings.State), time.Now); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	d.assigned.changed, d.assigned.ended, d.assigned.failed = d.countAssigned, d.tellEnded, d.tellUnwritten
 	d.tree = boottree.New(boottree.Options{
-		Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched,
+		Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched, Assigned: d.assigned.of,
 		Builder: loaders.NewBuilder(filepath.Join(o.Settings.State, "loaders")),
 	})
 	d.health = boottree.NewHealth(d.tree)
 	d.log = bootlog.New(bootlog.Options{Logger: o.Logger, MAC: d.links.MAC})
 	d.metrics = metrics.New(o.Build, d.engineStats)
+	d.countAssigned(d.assigned.all())
 	if w := o.Settings.TFTP.Write; w != nil {
 		if d.inbox, err = images.OpenInbox(w.Inbox); err != nil {
 			d.close()
@@ -129,7 +147,7 @@ func (d *Daemon) tftpOptions() tftp.Options {
 	o := tftp.Options{
 		Listen:       s.Listen,
 		Opener:       opener{d.tree},
-		Report:       func(t tftp.Transfer) { d.metrics.TFTP(t); d.log.TFTP(t) },
+		Report:       func(t tftp.Transfer) { d.metrics.TFTP(t); d.log.TFTP(t); d.consume(t) },
 		Allow:        s.Allow,
 		Limits:       s.Limits,
 		MaxTransfers: s.MaxTransfers,
@@ -169,6 +187,7 @@ func (d *Daemon) bind() (err error) {
 		}
 		d.opts.Logger.Info("metrics are up", "address", d.web.Addr().String())
 	}
+	d.openWatch(fsnotify.NewWatcher)
 	if err := d.firstLoad(); err != nil {
 		return err
 	}
@@ -218,6 +237,9 @@ func (d *Daemon) unbind() {
 	if d.ifaces != nil {
 		d.ifaces.close()
 	}
+	if d.files != nil {
+		d.files.close()
+	}
 }
 
 // serve answers until ctx ends, and then stops in the order that loses nothing:
@@ -229,6 +251,11 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 	defer stopOffering()
 	defer stopTelling()
 	var offers, tells errgroup.Group
+	var keeps sync.WaitGroup
+	keeping, stopKeeping := context.WithCancel(context.Background())
+	defer stopKeeping()
+	keeps.Go(func() { d.assigned.run(keeping) })
+	d.followFiles(offering, &offers)
 	if d.dhcp != nil {
 		offers.Go(func() error { return d.watch(d.dhcp.Serve(offering)) })
 		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.dhcp.SetInterfaces)) })
@@ -256,14 +283,20 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 		d.opts.Logger.Info("letting transfers end", "transfers", active, "within", d.opts.Settings.TFTP.Drain)
 	}
 	err = errors.Join(err, d.listener.shutdown(drain))
+	d.drains.Wait()
+	stopKeeping() // what was delivered to the last is written down
+	keeps.Wait()
 	stopTelling()
 	err = errors.Join(err, tells.Wait())
 	d.opts.Logger.Info("stopped")
 	return err
 }
 
-// untilStopped reloads when it is asked to, until ctx ends or something fails.
+// untilStopped reloads when it is asked to or files change, and ends what was
+// started or stopped for a time, until ctx ends or something fails.
 func (d *Daemon) untilStopped(ctx context.Context) error {
+	deadline := time.NewTimer(0)
+	defer deadline.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -272,7 +305,13 @@ func (d *Daemon) untilStopped(ctx context.Context) error {
 		case err := <-d.failures:
 			return err
 		case <-d.opts.Reload:
-			d.reloadAll()
+			d.Reload()
+		case <-d.filesChanged():
+			d.Reload()
+		case <-d.deadlines:
+			deadline.Reset(d.checkDeadlines(ctx))
+		case <-deadline.C:
+			deadline.Reset(d.checkDeadlines(ctx))
 		}
 	}
 }
@@ -322,16 +361,17 @@ func (d *Daemon) engineStats() metrics.EngineStats {
 	return metrics.EngineStats{ListenerUp: up, Active: active, Retransmissions: resent}
 }
 
-// selector decides with the catalog in force, and with what is known of its files.
+// selector decides with the catalog and the assignments in force, and with what is
+// known of the files.
 type selector struct {
-	tree   *boottree.Tree
+	*boottree.Tree
 	health *boottree.Health
 }
 
 // Select implements dhcpproxy.Selector.
 func (s selector) Select(m bootmenu.Machine) bootmenu.Decision {
-	return s.health.Check(s.tree.Catalog().Select(m), m)
+	return s.health.Check(s.Tree.Select(m), m)
 }
 
 // OptsIn implements dhcpproxy.Selector.
-func (s selector) OptsIn(vendorClass string) bool { return s.tree.Catalog().OptsIn(vendorClass) }
+func (s selector) OptsIn(vendorClass string) bool { return s.Catalog().OptsIn(vendorClass) }

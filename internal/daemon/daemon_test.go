@@ -78,6 +78,13 @@ func (l *logLines) since(number int, text string) string {
 	return ""
 }
 
+// has tells whether a line holds text.
+func (l *logLines) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.lines, func(line string) bool { return strings.Contains(line, text) })
+}
+
 func (l *logLines) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,6 +104,7 @@ type fixture struct {
 	plan    Plan
 	loadErr error
 
+	daemon *Daemon
 	cancel context.CancelFunc
 	force  chan struct{}
 	ended  chan error
@@ -133,7 +141,11 @@ func (f *fixture) start() {
 	since := f.log.count()
 	ctx, cancel := context.WithCancel(f.t.Context())
 	f.cancel, f.force, f.ended = cancel, make(chan struct{}), make(chan error, 1)
-	go func() { f.ended <- Run(ctx, f.force, f.opts) }()
+	var err error
+	if f.daemon, err = newDaemon(f.opts); err != nil {
+		f.t.Fatal(err)
+	}
+	go func() { f.ended <- f.daemon.run(ctx, f.force) }()
 	f.t.Cleanup(f.cancel)
 	f.log.wait(f.t, since, "msg=ready")
 }
@@ -199,7 +211,13 @@ func putImage(t *testing.T, dir string, content []byte) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "MLO"), content, 0o644); err != nil {
+	putFile(t, dir, "MLO", string(content))
+}
+
+// putFile writes a file into a directory.
+func putFile(t *testing.T, dir, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -266,7 +284,7 @@ func TestTheListenerLivesWithTheProfiles(t *testing.T) {
 	f.start()
 	ctx := t.Context()
 	for _, step := range []struct {
-		do func(context.Context, string) (client.Profile, error)
+		do func(context.Context, string, client.TurnRequest) (client.Turned, error)
 		to string
 		up bool
 	}{
@@ -277,17 +295,17 @@ func TestTheListenerLivesWithTheProfiles(t *testing.T) {
 		{f.client.StartProfile, "b", true}, // started already
 		{f.client.StopProfile, "b", false},
 	} {
-		if _, err := step.do(ctx, step.to); err != nil {
+		if _, err := step.do(ctx, step.to, client.TurnRequest{}); err != nil {
 			t.Fatal(err)
 		}
 		if addr := listenerOf(f.status(), "tftp"); (addr != "") != step.up {
 			t.Errorf("TFTP at %q, want up: %v", addr, step.up)
 		}
 	}
-	if _, err := f.client.StartProfile(ctx, "c"); !errors.Is(err, client.ErrNotFound) || !strings.Contains(err.Error(), "a, b") {
+	if _, err := f.client.StartProfile(ctx, "c", client.TurnRequest{}); !errors.Is(err, client.ErrNotFound) || !strings.Contains(err.Error(), "a, b") {
 		t.Errorf("a profile that is not there: %v", err)
 	}
-	if _, err := f.client.StartProfile(ctx, "a"); err != nil {
+	if _, err := f.client.StartProfile(ctx, "a", client.TurnRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.stop(); err != nil {
@@ -304,7 +322,7 @@ func TestAProfileThatCannotBootIsNotStarted(t *testing.T) {
 	p := &bootmenu.Profile{Name: "arm", Match: &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchARM64UEFI}}, Boot: bootmenu.Boot{Kernel: "Image"}}
 	f := newFixture(t, p)
 	f.start()
-	if _, err := f.client.StartProfile(t.Context(), "arm"); !errors.Is(err, client.ErrConflict) || !strings.Contains(err.Error(), "no iPXE for arm64-uefi") {
+	if _, err := f.client.StartProfile(t.Context(), "arm", client.TurnRequest{}); !errors.Is(err, client.ErrConflict) || !strings.Contains(err.Error(), "no boot loader for arm64-uefi") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -325,7 +343,7 @@ func TestReloadKeepsTheLastGoodVersion(t *testing.T) {
 	if s.LastReload.OK || len(s.LastReload.Problems) != 2 {
 		t.Errorf("last reload %+v", s.LastReload)
 	}
-	if _, err := f.client.StartProfile(t.Context(), "c"); !errors.Is(err, client.ErrConflict) {
+	if _, err := f.client.StartProfile(t.Context(), "c", client.TurnRequest{}); !errors.Is(err, client.ErrConflict) {
 		t.Errorf("a broken profile: %v", err)
 	}
 	f.reloadWith(Plan{}, errors.New("netbootd.toml:1:1: wrong"))

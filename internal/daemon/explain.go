@@ -41,7 +41,7 @@ func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation,
 	if err != nil {
 		return control.Explanation{}, err
 	}
-	var selects dhcpproxy.Selector = o.catalog
+	var selects dhcpproxy.Selector = assignedCatalog{o.catalog, o.assigned}
 	if o.tree != nil {
 		health := boottree.NewHealth(o.tree)
 		health.Watch(o.which(true), o.set)
@@ -59,6 +59,17 @@ func Explain(s Settings, p Plan, q control.ExplainRequest) (control.Explanation,
 		}
 	}
 	return e, err
+}
+
+// An assignedCatalog decides by a catalog and by assignments.
+type assignedCatalog struct {
+	*bootmenu.Catalog
+	assigned *assignments
+}
+
+// Select implements dhcpproxy.Selector.
+func (c assignedCatalog) Select(m bootmenu.Machine) bootmenu.Decision {
+	return c.SelectFor(m, c.assigned.of(m.MAC))
 }
 
 // An explainer lets a responder decide, and tells of it.
@@ -89,11 +100,11 @@ func (x explainer) explain(q control.ExplainRequest) (control.Explanation, error
 			MAC: v.Machine.MAC.String(), ID: v.Machine.ID.String(), Serial: v.Machine.Serial, Arch: v.Machine.Arch.String(),
 			VendorClass: v.Machine.VendorClass, UserClass: v.Machine.UserClass, IPXE: v.Machine.IPXE, Interface: in.Interface.Name,
 		},
-		Profile: v.Decision.Profile,
-		Title:   v.Decision.Title,
-		Rule:    v.Why,
-		Reason:  string(v.Reason),
-		Notes:   append(notes, x.notes(v)...),
+		Profile: v.Decision.Profile, Assigned: string(v.Decision.Assigned),
+		Title:  v.Decision.Title,
+		Rule:   v.Why,
+		Reason: string(v.Reason),
+		Notes:  append(notes, x.notes(v)...),
 	}
 	if v.Decision.Why != "" {
 		x.compare(v, &e)

@@ -43,7 +43,7 @@ func TestExplainGoesByWhatTheDaemonHolds(t *testing.T) {
 	if notes := strings.Join(e.Notes, "\n"); !strings.Contains(notes, "no such interface") || !strings.Contains(notes, "switched off") {
 		t.Errorf("notes: %s", notes)
 	}
-	if _, err := f.client.StopProfile(t.Context(), "a"); err != nil {
+	if _, err := f.client.StopProfile(t.Context(), "a", client.TurnRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	e, err = f.client.Explain(t.Context(), question())
@@ -81,13 +81,13 @@ func TestExplainGoesByTheFilesAlone(t *testing.T) {
 	if e := explained(); e.Style != "skip" || e.StyleWhy != "what this machine followed the last time" {
 		t.Errorf("with a memory: %+v", e)
 	}
-	if err := setStarted(newStartedFile(s.State), "a", false); err != nil {
+	if _, err := changeStarted(newStartedFile(s.State), time.Now(), func(s *Started) { s.turn("a", false, time.Time{}) }); err != nil {
 		t.Fatal(err)
 	}
 	if e := explained(); e.Answered() {
 		t.Errorf("with a profile that was stopped by hand: %+v", e)
 	}
-	for _, name := range []string{"started.json", "styles.json"} {
+	for _, name := range []string{"started.json", "styles.json", "assignments.json"} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(`{"format":99}`), 0o644); err != nil {
 			t.Fatal(err)

@@ -13,8 +13,11 @@ import (
 	"netbootd/tftp"
 )
 
-// holderAlways is the holder of the TFTP listener that is no profile.
-const holderAlways = "[tftp] always"
+// The holders of the TFTP listener that are no profiles.
+const (
+	holderAlways = "[tftp] always"
+	holderManual = "tftp start"
+)
 
 // profileHolder is the name under which a started profile holds the listener.
 func profileHolder(profile string) string { return "profile " + profile }
@@ -39,13 +42,13 @@ type listener struct {
 // hold brings the listener up if it is not, and returns after it is bound. An
 // error means that the holder does not hold it. With a single port it waits until
 // transfers have ended that still need the port, for the drain time at most.
-func (l *listener) hold(holder string) error {
+func (l *listener) hold(ctx context.Context, holder string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.options.SinglePort && l.server == nil && len(l.draining) > 0 {
 		server := slices.Collect(maps.Keys(l.draining))[0]
 		l.mu.Unlock()
-		err := l.drained(context.Background(), server)
+		err := l.drained(ctx, server, l.drain)
 		l.mu.Lock()
 		if err != nil {
 			return err
@@ -71,10 +74,10 @@ func (l *listener) hold(holder string) error {
 	return nil
 }
 
-// release takes a holder away. With the last one the port is given back at once,
-// and transfers are let end within the drain time or until ctx ends, whichever is
-// first; release returns after that. Meanwhile the listener may come up again.
-func (l *listener) release(ctx context.Context, holder string) error {
+// letGo takes a holder away. With the last one the port is given back at once, and
+// the server is returned, for [listener.drained] to wait for its transfers; else
+// nil. Meanwhile the listener may come up again.
+func (l *listener) letGo(holder string) *tftp.Server {
 	l.mu.Lock()
 	delete(l.holders, holder)
 	server := l.server
@@ -90,13 +93,17 @@ func (l *listener) release(ctx context.Context, holder string) error {
 	l.draining[server] = true
 	l.mu.Unlock()
 	l.logger.Info("TFTP is down: nobody holds it", "transfers", server.Stats().Active)
-	return l.drained(ctx, server)
+	return server
 }
 
-// drained waits for the end of a server. Transfers that had to be cut are no
-// error: each is reported by itself.
-func (l *listener) drained(ctx context.Context, server *tftp.Server) error {
-	ctx, cancel := context.WithTimeout(ctx, l.drain)
+// drained returns when the transfers of a server have ended: by themselves, or
+// because that time is over or ctx ends, whichever is first. Those that had to be
+// cut are no error: each is reported by itself. A nil server has none.
+func (l *listener) drained(ctx context.Context, server *tftp.Server, within time.Duration) error {
+	if server == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	err := server.Shutdown(ctx)
 	l.mu.Lock()
@@ -117,12 +124,19 @@ func (l *listener) shutdown(ctx context.Context) error {
 	clear(l.holders)
 	others := slices.Collect(maps.Keys(l.draining))
 	l.mu.Unlock()
-	err := l.release(ctx, "")
+	err := l.drained(ctx, l.letGo(""), l.drain)
 	for _, server := range others {
-		err = errors.Join(err, l.drained(ctx, server))
+		err = errors.Join(err, l.drained(ctx, server, l.drain))
 	}
 	l.serving.Wait()
 	return err
+}
+
+// heldBy are its holders, by name.
+func (l *listener) heldBy() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(maps.Keys(l.holders))
 }
 
 // addrs are the addresses really bound; none while it is down.

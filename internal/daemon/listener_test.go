@@ -29,7 +29,7 @@ func TestSinglePortIsHeldAgainAfterTheDrain(t *testing.T) {
 		options: tftp.Options{Listen: "127.0.0.1:0", Opener: tftptest.Files{"a": tftptest.Bytes(600)}, SinglePort: true},
 		drain:   time.Minute, failed: func(err error) { t.Error(err) }, logger: slog.New(slog.NewTextHandler(down, nil)),
 	}
-	if err := l.hold("one"); err != nil {
+	if err := l.hold(t.Context(), "one"); err != nil {
 		t.Fatal(err)
 	}
 	addr := l.addrs()[0]
@@ -38,9 +38,9 @@ func TestSinglePortIsHeldAgainAfterTheDrain(t *testing.T) {
 	p.Ask("a")
 	p.ExpectBlock(1)
 	released, held := make(chan error, 1), make(chan error, 1)
-	go func() { released <- l.release(t.Context(), "one") }()
+	go func() { released <- l.drained(t.Context(), l.letGo("one"), l.drain) }()
 	<-down
-	go func() { held <- l.hold("two") }()
+	go func() { held <- l.hold(t.Context(), "two") }()
 	p.Ack(1)
 	p.ExpectBlock(2)
 	p.Ack(2)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"netbootd/bootmenu"
 	"netbootd/internal/boottree"
@@ -17,6 +18,7 @@ import (
 type offline struct {
 	profiles map[string]*profile
 	set      *loaders.Set
+	assigned *assignments
 	catalog  *bootmenu.Catalog // of the profiles that would be started
 	tree     *boottree.Tree    // nil if the images cannot be read
 	store    *images.Store
@@ -30,18 +32,23 @@ func openOffline(s Settings, p Plan) (*offline, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &offline{profiles: make(map[string]*profile), set: loaders.Scan(s.LoaderDirs)}
+	started = started.at(time.Now())
+	assigned, err := openAssignments(newAssignmentsFile(s.State), time.Now)
+	if err != nil {
+		return nil, err
+	}
+	o := &offline{profiles: make(map[string]*profile), assigned: assigned, set: loaders.Scan(s.LoaderDirs)}
 	for name, problems := range p.Broken {
 		o.profiles[name] = &profile{problems: problems}
 	}
 	for _, good := range p.Profiles {
-		o.profiles[good.Name] = &profile{Profile: good, started: wanted(good, started)}
+		o.profiles[good.Name] = &profile{Profile: good, started: started.wants(good)}
 	}
-	o.catalog = bootmenu.NewCatalog(o.which(true), o.set.Preferred(), s.Menu)
+	o.catalog = bootmenu.NewCatalog(o.which(true), o.set.Preferred(), s.Menu, o.idle()...)
 	if o.store, o.unread = images.Open(s.Images); o.unread != nil {
 		return o, nil
 	}
-	o.tree = boottree.New(boottree.Options{Images: o.store, Links: &boottree.Links{}})
+	o.tree = boottree.New(boottree.Options{Images: o.store, Links: &boottree.Links{}, Assigned: assigned.of})
 	o.tree.SetPlan(o.catalog, o.set)
 	return o, nil
 }
@@ -62,6 +69,16 @@ func (o *offline) which(started bool) []*bootmenu.Profile {
 		}
 	}
 	return list
+}
+
+// idle are the names of profiles that would not be started, broken ones too.
+func (o *offline) idle() (names []string) {
+	for name, p := range o.profiles {
+		if !p.started {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // unreadNote says that files were not looked at.

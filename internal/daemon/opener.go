@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 
+	"netbootd/bootmenu"
 	"netbootd/internal/boottree"
 	"netbootd/tftp"
 )
@@ -33,3 +34,17 @@ func (s served) Limits() tftp.Limits {
 
 // Label is the profile of the machine that asked.
 func (s served) Label() string { return s.Profile }
+
+// A consumer is the tag of a file whose delivery consumes a once-assignment.
+type consumer struct {
+	mac bootmenu.MAC
+	id  bootmenu.AssignmentID
+}
+
+// Tag implements tftp.Tagger.
+func (s served) Tag() any {
+	if s.Consumes == 0 {
+		return nil
+	}
+	return consumer{s.MAC, s.Consumes}
+}

@@ -65,6 +65,7 @@ type Plan struct {
 	Profiles []*bootmenu.Profile // those whose files are good
 	Broken   map[string][]string // profiles whose files are not: the problems, a line each
 	Dir      string              // of the files, as the lines in Broken name it
+	Sources  []string            // files and directories that it is read from, whether they are there or not
 }
 
 // Options are the parts of a daemon.

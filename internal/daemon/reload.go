@@ -22,10 +22,12 @@ func (d *Daemon) firstLoad() error {
 	if err != nil {
 		return err
 	}
-	if d.opts.Settings.TFTP.Always {
-		if err := d.listener.hold(holderAlways); err != nil {
-			return err
-		}
+	d.watchSources(plan)
+	if _, plan, err = d.opts.Load(); err != nil { // with what has changed before it was watched
+		return err
+	}
+	if err := d.holdBySettings(); err != nil {
+		return err
 	}
 	d.ops.Lock()
 	defer d.ops.Unlock()
@@ -34,7 +36,7 @@ func (d *Daemon) firstLoad() error {
 	if err != nil {
 		return err
 	}
-	d.noteReload(problems)
+	d.noteReload(problems, nil)
 	d.opts.Logger.Info("images are in", "images", d.images.Dir())
 	if len(d.listener.addrs()) == 0 {
 		d.opts.Logger.Warn("no profile is started, so TFTP is down and no machine is answered", "hint", "put a profile into "+d.opts.ProfilesDir+", or start one: netbootd start NAME")
@@ -42,26 +44,51 @@ func (d *Daemon) firstLoad() error {
 	return nil
 }
 
-// reloadAll reads the configuration anew and applies what is good of it.
-func (d *Daemon) reloadAll() {
+// holdBySettings brings the listener up where no profile is needed for that.
+func (d *Daemon) holdBySettings() error {
+	kept, err := d.started.Load()
+	if err != nil {
+		return err
+	}
+	for holder, holds := range map[string]bool{holderAlways: d.opts.Settings.TFTP.Always, holderManual: kept.TFTP} {
+		if !holds {
+			continue
+		}
+		if err := d.listener.hold(context.Background(), holder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// needsRestart tells of settings that a reload does not put in force.
+const needsRestart = "netbootd.toml has changed; all but profiles, menu and loaders takes effect after a restart"
+
+// Reload implements control.Daemon: it reads the configuration anew and applies
+// what is good of it.
+func (d *Daemon) Reload() control.Reload {
 	d.ops.Lock()
 	defer d.ops.Unlock()
 	settings, plan, err := d.opts.Load()
 	if err != nil {
+		result := d.noteReload(strings.Split(err.Error(), "\n"), nil)
 		d.opts.Logger.Error("reload failed, everything stays as it was", "why", err.Error())
-		d.noteReload(strings.Split(err.Error(), "\n"))
-		return
+		return result
 	}
+	var notes []string
 	if !reflect.DeepEqual(restartSettings(settings), restartSettings(d.opts.Settings)) {
-		d.opts.Logger.Warn("netbootd.toml has changed; all but profiles, menu and loaders takes effect after a restart")
+		d.opts.Logger.Warn(needsRestart)
+		notes = append(notes, needsRestart)
 	}
 	d.menu = settings.Menu
 	problems, err := d.apply(context.Background(), plan, d.scanLoaders(settings))
 	if err != nil {
 		problems = append(problems, explain(err).Error())
 	}
-	d.noteReload(problems)
+	d.watchSources(plan)
+	result := d.noteReload(problems, notes)
 	d.opts.Logger.Info("reloaded", "problems", len(problems), "answers", d.answers())
+	return result
 }
 
 // restartSettings are the settings without those that a reload changes.
@@ -96,17 +123,19 @@ func (d *Daemon) scanLoaders(s Settings) *loaders.Set {
 // profiles, a line each. A broken file keeps its last good version; a file that
 // is gone is a stop. The caller holds d.ops.
 func (d *Daemon) apply(ctx context.Context, plan Plan, set *loaders.Set) (problems []string, err error) {
-	started, err := d.started.Load()
+	kept, err := d.started.Load()
 	if err != nil {
 		return nil, err
 	}
+	kept = kept.at(time.Now())
 	next := d.merge(plan)
 	for name, p := range next {
-		p.started = p.Profile != nil && wanted(p.Profile, started)
+		p.until = kept.Timed[name].Until
+		p.started = p.Profile != nil && kept.wants(p.Profile)
 		if !p.started {
 			continue
 		}
-		if holdErr := d.listener.hold(profileHolder(name)); holdErr != nil {
+		if holdErr := d.listener.hold(ctx, profileHolder(name)); holdErr != nil {
 			p.started = false
 			err = errors.Join(err, fmt.Errorf("profile %s: %w", name, holdErr))
 		}
@@ -129,9 +158,10 @@ func (d *Daemon) apply(ctx context.Context, plan Plan, set *loaders.Set) (proble
 	for name, old := range gone {
 		if p := next[name]; old.started && (p == nil || !p.started) {
 			d.opts.Logger.Info("profile stopped", "profile", name, "deleted", p == nil)
-			err = errors.Join(err, d.listener.release(ctx, profileHolder(name)))
+			d.drainLater(d.listener.letGo(profileHolder(name)))
 		}
 	}
+	d.pokeDeadlines()
 	slices.Sort(problems)
 	return problems, err
 }
@@ -160,38 +190,33 @@ func (d *Daemon) merge(plan Plan) map[string]*profile {
 	return plan.settle(inForce)
 }
 
-// wanted tells whether a profile is to be started: what was done by hand stands
-// above autostart.
-func wanted(p *bootmenu.Profile, s Started) bool {
-	if up, ok := s.Profiles[p.Name]; ok {
-		return up
-	}
-	return p.Autostart
-}
-
 // publish puts the started profiles into the catalog that machines are answered
 // from. It looks at their files before that.
 func (d *Daemon) publish(set *loaders.Set) {
 	d.mu.Lock()
 	var started []*bootmenu.Profile
+	var stopped []string
 	states := make(map[string]bool)
 	for name, p := range d.profiles {
 		states[name] = p.started
 		if p.started {
 			started = append(started, p.Profile)
+		} else {
+			stopped = append(stopped, name)
 		}
 	}
 	d.mu.Unlock()
 	d.health.Watch(started, set)
-	d.tree.SetPlan(bootmenu.NewCatalog(started, set.Preferred(), d.menu), set)
+	d.tree.SetPlan(bootmenu.NewCatalog(started, set.Preferred(), d.menu, stopped...), set)
 	d.metrics.Profiles(states)
 }
 
 // noteReload keeps how the configuration was last read.
-func (d *Daemon) noteReload(problems []string) {
+func (d *Daemon) noteReload(problems, notes []string) control.Reload {
 	now := time.Now()
 	d.metrics.Reloaded(len(problems) == 0, now)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.reload = control.Reload{Time: now, OK: len(problems) == 0, Problems: problems}
+	d.reload = control.Reload{Rev: d.reload.Rev + 1, Time: now, OK: len(problems) == 0, Problems: problems, Notes: notes}
+	return d.reload
 }

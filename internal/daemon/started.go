@@ -6,6 +6,9 @@ import (
 	"maps"
 	"path/filepath"
 	"sync"
+	"time"
+
+	"netbootd/bootmenu"
 )
 
 // ErrStale means that somebody else changed what was to be changed.
@@ -14,18 +17,26 @@ var ErrStale = errors.New("changed meanwhile")
 // Started is what somebody started or stopped by hand. It outlives the process
 // and stands above autostart.
 type Started struct {
-	Rev      int64           // grows with each change
-	Profiles map[string]bool // true: started, false: stopped
+	Rev      int64            // grows with each change
+	Profiles map[string]bool  // for good: true is started, false is stopped
+	Timed    map[string]Timed // for a time; stands above Profiles, which holds again afterwards
+	TFTP     bool             // the TFTP service by itself
+}
+
+// A Timed is a profile that is started or stopped for a time.
+type Timed struct {
+	Up    bool      `json:"up"`
+	Until time.Time `json:"until"`
 }
 
 // A StartedStore keeps it. Implementations are safe for concurrent use; one that
 // is shared by several nodes is thinkable, hence the comparison.
 type StartedStore interface {
 	Load() (Started, error)
-	// CompareAndSet replaces what is kept if its Rev is still old's, with the
-	// next Rev, and returns [ErrStale] otherwise. It returns after the change is
+	// CompareAndSet replaces what is kept if its Rev is still old's, with next and
+	// the next Rev, and returns [ErrStale] otherwise. It returns after the change is
 	// on disk.
-	CompareAndSet(old Started, profiles map[string]bool) error
+	CompareAndSet(old, next Started) error
 }
 
 // startedFormat is the version of the file's layout.
@@ -38,9 +49,11 @@ type startedFile struct {
 }
 
 type startedJSON struct {
-	Format   int             `json:"format"`
-	Rev      int64           `json:"rev"`
-	Profiles map[string]bool `json:"profiles"`
+	Format   int              `json:"format"`
+	Rev      int64            `json:"rev"`
+	Profiles map[string]bool  `json:"profiles"`
+	Timed    map[string]Timed `json:"timed,omitempty"`
+	TFTP     bool             `json:"tftp,omitempty"`
 }
 
 func newStartedFile(stateDir string) *startedFile {
@@ -53,11 +66,11 @@ func (s *startedFile) Load() (Started, error) {
 	if err := readState(s.path, startedFormat, &j); err != nil {
 		return Started{}, err
 	}
-	return Started{Rev: j.Rev, Profiles: j.Profiles}, nil
+	return Started{Rev: j.Rev, Profiles: j.Profiles, Timed: j.Timed, TFTP: j.TFTP}, nil
 }
 
 // CompareAndSet implements StartedStore.
-func (s *startedFile) CompareAndSet(old Started, profiles map[string]bool) error {
+func (s *startedFile) CompareAndSet(old, next Started) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, err := s.Load()
@@ -67,27 +80,79 @@ func (s *startedFile) CompareAndSet(old Started, profiles map[string]bool) error
 	if now.Rev != old.Rev {
 		return ErrStale
 	}
-	b, err := json.Marshal(startedJSON{Format: startedFormat, Rev: old.Rev + 1, Profiles: profiles})
+	b, err := json.Marshal(startedJSON{startedFormat, old.Rev + 1, next.Profiles, next.Timed, next.TFTP})
 	if err != nil {
 		return err
 	}
 	return replaceFile(s.path, append(b, '\n'))
 }
 
-// setStarted notes that a profile was started or stopped by hand.
-func setStarted(store StartedStore, name string, up bool) error {
+// changeStarted changes what is kept, and returns it as it is on disk then.
+func changeStarted(store StartedStore, now time.Time, edit func(*Started)) (Started, error) {
 	for {
-		now, err := store.Load()
+		old, err := store.Load()
 		if err != nil {
-			return err
+			return Started{}, err
 		}
-		next := maps.Clone(now.Profiles)
-		if next == nil {
-			next = make(map[string]bool)
+		next := old.at(now)
+		edit(&next)
+		if err = store.CompareAndSet(old, next); err == nil {
+			next.Rev++
+			return next, nil
 		}
-		next[name] = up
-		if err := store.CompareAndSet(now, next); !errors.Is(err, ErrStale) {
-			return err
+		if !errors.Is(err, ErrStale) {
+			return Started{}, err
 		}
 	}
+}
+
+// at is a copy of s without the times that are over. Its maps are not nil.
+func (s Started) at(now time.Time) Started {
+	next := Started{Rev: s.Rev, Profiles: make(map[string]bool), Timed: make(map[string]Timed), TFTP: s.TFTP}
+	maps.Copy(next.Profiles, s.Profiles)
+	for name, t := range s.Timed {
+		if now.Before(t.Until) {
+			next.Timed[name] = t
+		}
+	}
+	return next
+}
+
+// turn notes that a profile was started or stopped by hand: until that time, or
+// for good if it is zero.
+func (s *Started) turn(name string, up bool, until time.Time) {
+	if !until.IsZero() {
+		s.Timed[name] = Timed{up, until}
+		return
+	}
+	delete(s.Timed, name)
+	s.Profiles[name] = up
+}
+
+// forget drops what was done to a profile by hand.
+func (s *Started) forget(name string) {
+	delete(s.Timed, name)
+	delete(s.Profiles, name)
+}
+
+// wants tells whether a profile is to be started: what was done by hand stands
+// above autostart.
+func (s Started) wants(p *bootmenu.Profile) bool {
+	if t, ok := s.Timed[p.Name]; ok {
+		return t.Up
+	}
+	if up, ok := s.Profiles[p.Name]; ok {
+		return up
+	}
+	return p.Autostart
+}
+
+// next is when the first of the times is over; zero if there is none.
+func (s Started) next() (next time.Time) {
+	for _, t := range s.Timed {
+		if next.IsZero() || t.Until.Before(next) {
+			next = t.Until
+		}
+	}
+	return next
 }

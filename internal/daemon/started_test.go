@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestStartedFileComparesBeforeItSets(t *testing.T) {
@@ -16,10 +17,10 @@ func TestStartedFileComparesBeforeItSets(t *testing.T) {
 	if err != nil || empty.Rev != 0 || len(empty.Profiles) != 0 {
 		t.Fatalf("no file yet: %+v, %v", empty, err)
 	}
-	if err := s.CompareAndSet(empty, map[string]bool{"a": true}); err != nil {
+	if err := s.CompareAndSet(empty, Started{Profiles: map[string]bool{"a": true}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.CompareAndSet(empty, map[string]bool{"a": false}); !errors.Is(err, ErrStale) {
+	if err := s.CompareAndSet(empty, Started{Profiles: map[string]bool{"a": false}}); !errors.Is(err, ErrStale) {
 		t.Errorf("a change of something old: %v, want ErrStale", err)
 	}
 	now, err := s.Load()
@@ -32,7 +33,7 @@ func TestStartedFileComparesBeforeItSets(t *testing.T) {
 	}
 }
 
-func TestSetStartedLosesNoChange(t *testing.T) {
+func TestChangeStartedLosesNoChange(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var wg sync.WaitGroup
@@ -40,7 +41,7 @@ func TestSetStartedLosesNoChange(t *testing.T) {
 	s := newStartedFile(dir)
 	for i := range n {
 		wg.Go(func() {
-			if err := setStarted(s, fmt.Sprint(i), true); err != nil {
+			if _, err := changeStarted(s, time.Now(), func(s *Started) { s.turn(fmt.Sprint(i), true, time.Time{}) }); err != nil {
 				t.Error(err)
 			}
 		})

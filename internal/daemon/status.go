@@ -21,6 +21,7 @@ func (d *Daemon) Status() control.Status {
 		Config:     d.opts.Config,
 		Images:     d.images.Dir(),
 		LastReload: d.reload,
+		Unwatched:  d.unwatched,
 	}
 	profiles := maps.Clone(d.profiles)
 	started := make(map[string]bool)
@@ -31,7 +32,7 @@ func (d *Daemon) Status() control.Status {
 	for _, name := range slices.Sorted(maps.Keys(profiles)) {
 		s.Profiles = append(s.Profiles, d.profileStatus(name, profiles[name], started[name]))
 	}
-	s.Answers = d.answers()
+	s.Answers, s.Assignments = d.answers(), d.allAssignments()
 	s.Listeners = d.listenerStatus()
 	s.Interfaces = d.interfaceStatus()
 	for _, l := range d.tree.Loaders().All() {
@@ -50,7 +51,11 @@ const needsLeaseServer = "most builds of U-Boot, and other clients that are no P
 
 // profileStatus is how one profile stands.
 func (d *Daemon) profileStatus(name string, p *profile, started bool) control.Profile {
-	return profileStatus(d.tree, name, p, started)
+	s := profileStatus(d.tree, name, p, started)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.Until = p.until
+	return s
 }
 
 // profileStatus is how one profile stands. Without a tree its files are not looked at.

@@ -73,6 +73,7 @@ var testArrows = map[string][]string{
 // only says which packages may import a library, and no others: so its types
 // cannot leak through the house.
 var only = map[string][]string{
+	"github.com/fsnotify/fsnotify":        {"internal/daemon"},
 	"github.com/insomniacslk/dhcp":        {"dhcpproxy", "internal/simulate", "internal/e2e"},
 	"github.com/pelletier/go-toml":        {"internal/config"},
 	"github.com/prometheus/client_golang": {"metrics"},

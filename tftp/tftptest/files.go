@@ -41,6 +41,7 @@ type File struct {
 	Bytes    int64       // what Size returns
 	Bounds   tftp.Limits // what Limits returns
 	Name     string      // what Label returns
+	Mark     any         // what Tag returns
 	Identity any         // what Version returns
 	OnClose  func()      // called by Close, unless it is nil
 	OnDisk   bool        // ReadAtNow is always false
@@ -72,6 +73,9 @@ func (f *File) Limits() tftp.Limits { return f.Bounds }
 
 // Label returns f.Name.
 func (f *File) Label() string { return f.Name }
+
+// Tag returns f.Mark.
+func (f *File) Tag() any { return f.Mark }
 
 // Close calls f.OnClose.
 func (f *File) Close() error {
