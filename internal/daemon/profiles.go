@@ -51,7 +51,7 @@ func matchText(p *bootmenu.Profile) string {
 }
 
 // StartProfile implements control.Daemon.
-func (d *Daemon) StartProfile(_ context.Context, name string) (control.Profile, error) {
+func (d *Daemon) StartProfile(ctx context.Context, name string) (control.Profile, error) {
 	d.ops.Lock()
 	defer d.ops.Unlock()
 	p, err := d.lookup(name)
@@ -61,7 +61,7 @@ func (d *Daemon) StartProfile(_ context.Context, name string) (control.Profile, 
 	if !d.tree.Bootable(p.Profile) {
 		return control.Profile{}, control.Conflict(fmt.Sprintf("profile %q cannot boot any machine it is for: %s", name, findingText(d.tree.Verify(p.Profile))))
 	}
-	if err := d.listener.hold(profileHolder(name)); err != nil {
+	if err := d.listener.hold(ctx, profileHolder(name)); err != nil {
 		return control.Profile{}, control.Conflict(fmt.Sprintf("profile %q: %v", name, explain(err)))
 	}
 	return d.turn(name, true)

@@ -23,7 +23,7 @@ func (d *Daemon) firstLoad() error {
 		return err
 	}
 	if d.opts.Settings.TFTP.Always {
-		if err := d.listener.hold(holderAlways); err != nil {
+		if err := d.listener.hold(context.Background(), holderAlways); err != nil {
 			return err
 		}
 	}
@@ -105,7 +105,7 @@ func (d *Daemon) apply(ctx context.Context, plan Plan, set *loaders.Set) (proble
 		if !p.started {
 			continue
 		}
-		if holdErr := d.listener.hold(profileHolder(name)); holdErr != nil {
+		if holdErr := d.listener.hold(ctx, profileHolder(name)); holdErr != nil {
 			p.started = false
 			err = errors.Join(err, fmt.Errorf("profile %s: %w", name, holdErr))
 		}
