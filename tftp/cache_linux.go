@@ -14,7 +14,7 @@ const chunkSize = 128 << 10
 // A cache keeps chunks of files in memory, a bounded number of bytes in all.
 // Looking a chunk up takes no lock. Chunks that are being sent are pinned, and
 // leave only when they are no longer: where nothing else can leave, the bound is
-// exceeded for that moment.
+// exceeded until another chunk is read.
 type cache struct {
 	limit   int64
 	buffers sync.Pool // of *[chunkSize]byte

@@ -229,8 +229,12 @@ func TestTransferGivesUp(t *testing.T) {
 			client: clientModel{deaf: true}, packets: 4, err: errNoAnswer, at: DefaultMaxIdle,
 		},
 		{
-			name: "five times a long timeout of the client", terms: withOptions(1428, 16), timeout: 10 * time.Second,
-			client: clientModel{deaf: true}, packets: 4, err: errNoAnswer, at: 50 * time.Second,
+			name: "a forged address keeps its place no longer by a long timeout", terms: withOptions(1428, 16), timeout: 255 * time.Second,
+			client: clientModel{deaf: true}, packets: 2, err: errNoAnswer, at: DefaultMaxIdle,
+		},
+		{
+			name: "five times a long timeout of the client", terms: plain, timeout: 10 * time.Second,
+			fate: deafAfter(3), packets: 3 + 1 + 4 + 1, err: errSilent, at: 50 * time.Second,
 		},
 		{
 			name: "silence in the middle", terms: plain,

@@ -166,9 +166,12 @@ func (x *reception) interval() time.Duration {
 // it is overdue. After the last block it stays to acknowledge that once more,
 // should the ACK be lost.
 func (x *reception) endAt() time.Duration {
-	stay := x.terms.patience()
-	if x.complete {
+	stay := x.terms.maxIdle // for an address that nothing has proven
+	switch {
+	case x.complete:
 		stay = max(dally, 2*x.terms.timeout)
+	case x.started:
+		stay = x.terms.patience()
 	}
 	return min(x.progressAt+stay, x.overdueAt)
 }

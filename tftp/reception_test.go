@@ -3,6 +3,7 @@ package tftp
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"testing"
 	"time"
 
@@ -253,6 +254,25 @@ func TestReceptionSendsNoMoreThanThreeFirstAnswers(t *testing.T) {
 	}
 }
 
+// A forged address keeps its place no longer by a long timeout.
+func TestReceptionThatNothingHasProvenEnds(t *testing.T) {
+	t.Parallel()
+	asked := plain
+	asked.timeout = 255 * time.Second
+	x, o := newReception(asked, 0)
+	if o.deadline != DefaultMaxIdle {
+		t.Errorf("got deadline %v, want %v", o.deadline, DefaultMaxIdle)
+	}
+	if o = x.tick(DefaultMaxIdle); !o.ended || !errors.Is(o.err, errNoAnswer) {
+		t.Errorf("got %+v, want the end", o)
+	}
+	x, _ = newReception(asked, 0)
+	x.packet(Packet{Op: OpDATA, Block: 1, Data: make([]byte, 512)}, 0)
+	if got, want := x.endAt(), 5*asked.timeout; got != want {
+		t.Errorf("after the first DATA: ends at %v, want %v", got, want)
+	}
+}
+
 // A receptionProbe feeds a reception with anything, and looks after each step at
 // what must hold whatever comes.
 type receptionProbe struct {
@@ -319,7 +339,10 @@ func (p *receptionProbe) step(data []byte, f func(x *reception) intake) {
 	if o.commit {
 		p.commits++
 	}
-	limit := x.terms.patience()
+	limit := x.terms.maxIdle
+	if x.started {
+		limit = x.terms.patience()
+	}
 	switch {
 	case !bytes.HasPrefix(p.file, p.stored) || x.bytes != int64(len(p.stored)):
 		p.t.Fatalf("%d bytes are stored, %d counted, or they are wrong", len(p.stored), x.bytes)

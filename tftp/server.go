@@ -37,7 +37,8 @@ type Options struct {
 
 	// Report, if set, is told of each transfer that ended, refused ones
 	// included, exactly once. It may be called by many goroutines at once and
-	// must not block.
+	// must not block. It may ask the server for its Stats and Transfers, but must
+	// not end it: StopListening and Shutdown wait for the goroutine it is called by.
 	Report func(Transfer)
 
 	// Allow are the networks whose clients are served; empty means all. Requests
@@ -57,7 +58,8 @@ type Options struct {
 	MaxPerClient int
 
 	// MaxIdle is how long a transfer lives without progress; 0 means 20 s. A client
-	// that names a timeout gets five times that, if it is longer.
+	// that names a timeout gets five times that, if it is longer, once it has
+	// answered: the address of its request may be forged.
 	MaxIdle time.Duration
 	// MaxDuration is how long a transfer lives in all; 0 means 6 hours.
 	MaxDuration time.Duration
@@ -213,11 +215,11 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
-// Shutdown ends the server. No request is taken from now on, and the port is
-// free at once, or with the last transfer if it has a [Options.SinglePort]. Transfers that run go on; when ctx ends, the rest is cut, and
-// each client is sent an ERROR. Shutdown returns when all goroutines are gone,
-// and an error that wraps ctx's if transfers had to be cut. It may be called
-// often, at once and before Serve.
+// Shutdown ends the server. No request is taken from now on, and the port is free
+// at once, or with the last transfer if it has a [Options.SinglePort]. Transfers
+// that run go on; when ctx ends, the rest is cut, and each client is sent an ERROR.
+// Shutdown returns when all goroutines are gone, and an error that wraps ctx's if
+// transfers had to be cut. It may be called often, at once and before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.StopListening()
 	select {

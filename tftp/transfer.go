@@ -237,9 +237,12 @@ func (x *transfer) mayResend() bool { return x.proven || x.firstSends < maxFirst
 func (x *transfer) lastSent() bool { return x.acked >= 0 && x.next > x.last }
 
 // endAt is when the transfer ends without another ACK, at the latest when it is
-// overdue.
+// overdue. An address that nothing has proven gets no patience of its choice.
 func (x *transfer) endAt() time.Duration {
-	stay := x.terms.patience()
+	stay := x.terms.maxIdle
+	if x.proven {
+		stay = x.terms.patience()
+	}
 	if x.delivered() {
 		stay = min(stay, x.dallyTime())
 	}

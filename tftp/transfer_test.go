@@ -255,7 +255,12 @@ type transferProbe struct {
 }
 
 // limit is how long a transfer may go on without progress.
-func (p *transferProbe) limit() time.Duration { return p.x.terms.patience() }
+func (p *transferProbe) limit() time.Duration {
+	if p.x.proven {
+		return p.x.terms.patience()
+	}
+	return p.x.terms.maxIdle
+}
 
 // step lets one thing happen. own tells that nothing came from the client.
 func (p *transferProbe) step(own bool, f func(x *transfer) output) {

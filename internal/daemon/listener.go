@@ -31,7 +31,7 @@ type listener struct {
 	serving sync.WaitGroup // servers that are not gone yet
 
 	mu       sync.Mutex // guards what follows; binding a port is done under it
-	closed   bool // shut down: nobody can hold it any more
+	closed   bool       // shut down: nobody can hold it any more
 	holders  map[string]bool
 	server   *tftp.Server                   // nil while down
 	draining map[*tftp.Server]chan struct{} // closed when the server is gone
