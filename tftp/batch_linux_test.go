@@ -40,12 +40,21 @@ func TestSegmentsRefused(t *testing.T) {
 // A transfer that only waits for its last ACK gives its place to a new one.
 func TestDallyingTransferMakesRoom(t *testing.T) {
 	t.Parallel()
-	for name, o := range map[string]tftp.Options{
-		"for all":        {MaxTransfers: 2},
-		"for one client": {MaxPerClient: 2},
+	read := func(p *tftptest.Peer) { begin(p, "long"); p.ExpectBlock(1) }
+	write := func(p *tftptest.Peer) { p.Write("log", patient); p.Expect(tftp.OpOACK) }
+	for name, c := range map[string]struct {
+		options tftp.Options
+		next    func(*tftptest.Peer)
+	}{
+		"of all for a read":         {tftp.Options{MaxTransfers: 2}, read},
+		"of all for a write":        {tftp.Options{MaxTransfers: 2}, write},
+		"of one client for a read":  {tftp.Options{MaxPerClient: 2}, read},
+		"of one client for a write": {tftp.Options{MaxPerClient: 2}, write},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			o := c.options
+			o.Depot = &tftptest.Depot{}
 			o.Opener = tftptest.Files{"long": tftptest.Bytes(5000), "short": tftptest.Bytes(10)}
 			s := listener(tftp.Listen).start(t, o)
 			long, short := s.peer(t), s.peer(t)
@@ -53,9 +62,7 @@ func TestDallyingTransferMakesRoom(t *testing.T) {
 			long.ExpectBlock(1)
 			begin(short, "short")
 			short.ExpectBlock(1) // and no ACK
-			next := s.peer(t)
-			begin(next, "long")
-			next.ExpectBlock(1)
+			c.next(s.peer(t))
 			if got := s.report(t); got.Client != short.Addr() || got.Result != tftp.Delivered {
 				t.Errorf("got report %+v", got)
 			}

@@ -15,7 +15,7 @@ func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 		size, label, limits = file.Size(), file.Label(), file.Limits()
 		cached, err = l.enterFile(ctx, file, r.Mode)
 	}
-	w, mtu := f.worker, l.interfaces.mtu(f.ifindex)
+	w, mtu := f.worker, l.interfaces.mtu(f.by.Value().ifindex)
 	t := l.turns.Get().(*turn)
 	defer l.turns.Put(t)
 	w.mu.Lock()

@@ -15,15 +15,13 @@ import (
 // to the client, and the file. It has no goroutine, socket or timer of its own.
 // But where noted its worker's lock guards it.
 type flow struct {
-	route                 // fixed once it is entered
-	worker  *worker       // fixed
-	conn    *requestConn  // the RRQ came in by; fixed
-	ifindex int           // likewise
-	name    string        // as requested; fixed
-	digest  uint64        // of the RRQ's bytes; fixed
-	began   time.Duration // when the RRQ came; fixed
-	single  atomic.Bool   // send packets one by one; for any goroutine
-	unsent  atomic.Pointer[error]
+	route                // fixed once it is entered
+	worker *worker       // fixed
+	name   string        // as requested; fixed
+	digest uint64        // of the RRQ's bytes; fixed
+	began  time.Duration // when the RRQ came; fixed
+	single atomic.Bool   // send packets one by one; for any goroutine
+	unsent atomic.Pointer[error]
 
 	file     *cachedFile // nil until it is open
 	label    string
@@ -47,12 +45,13 @@ type flow struct {
 // client is the client's end.
 func (f *flow) client() netip.AddrPort { return f.to.addrPort() }
 
+// conn is the socket that the RRQ came in by.
+func (f *flow) conn() *requestConn { return f.by.Value().conn }
+
 // local is the address and port that the RRQ was sent to.
 func (f *flow) local() netip.AddrPort {
-	if f.from == [16]byte{} {
-		return f.conn.addr
-	}
-	return netip.AddrPortFrom(withZone(netip.AddrFrom16(f.from).Unmap(), int(f.via)), f.conn.addr.Port())
+	by := f.by.Value()
+	return netip.AddrPortFrom(by.to, by.conn.addr.Port())
 }
 
 // replaced is how a flow ends whose client has begun anew.
@@ -79,7 +78,7 @@ func (f *flow) segments() int64 {
 func (f *flow) refusesSegments(err error) bool {
 	switch {
 	case errors.Is(err, unix.EIO), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOPROTOOPT):
-		f.worker.loop.interfaces.refuseSegments(f.ifindex)
+		f.worker.loop.interfaces.refuseSegments(f.by.Value().ifindex)
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EMSGSIZE):
 	default:
 		return false

@@ -11,9 +11,14 @@ import (
 // longer ones exist.
 const maxRequest = 2048
 
+// Why there is no place for a transfer.
+var (
+	errBusy       = errors.New("too many transfers")
+	errClientBusy = errors.New("too many transfers of this client")
+)
+
 var (
 	errReadOnly = errors.New("writing is not allowed")
-	errBusy     = errors.New("too many transfers")
 	errNetwork  = errors.New("clients of this network are not served, and get no answer")
 )
 

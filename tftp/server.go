@@ -50,8 +50,8 @@ type Options struct {
 	// interface that the RRQ came in on: MTU - 32 for IPv4, - 52 for IPv6.
 	Limits Limits
 
-	// MaxTransfers is how many transfers may run at once; 0 means 1000. Reads and
-	// writes are counted apart, here and for a client.
+	// MaxTransfers is how many transfers may run at once, reads and writes together;
+	// 0 means 1000.
 	MaxTransfers int
 	// MaxPerClient is how many transfers may run at once for one client
 	// address; 0 means 64.
@@ -83,8 +83,10 @@ type Options struct {
 	// Node is copied into each Transfer.
 	Node string
 
-	writes *writes // never nil once the server listens
-	ports  *ports  // likewise
+	// These are never nil once the server listens.
+	writes *writes
+	ports  *ports
+	gate   *gate
 }
 
 func (o *Options) validate() error {
@@ -118,6 +120,7 @@ func (o *Options) setDefaults() {
 type Server struct {
 	loop    loop
 	writes  *writes
+	gate    *gate
 	drained func() <-chan struct{}
 }
 
@@ -143,7 +146,8 @@ type loop interface {
 	// wait returns when requests are no longer read, all transfers have ended
 	// and all goroutines are gone.
 	wait()
-	stats() Stats
+	// resent counts the DATA packets sent again.
+	resent() int64
 	// transfers are those that run, in any order.
 	transfers() []Progress
 }
@@ -174,12 +178,13 @@ func listenWith(o Options, listen func(Options) (loop, error)) (*Server, error) 
 	}
 	o.setDefaults()
 	o.ports = newPorts(&o)
+	o.gate = newGate(&o)
 	o.writes = newWrites(&o)
 	l, err := listen(o)
 	if err != nil {
 		return nil, err
 	}
-	return &Server{loop: l, writes: o.writes, drained: sync.OnceValue(func() <-chan struct{} {
+	return &Server{loop: l, writes: o.writes, gate: o.gate, drained: sync.OnceValue(func() <-chan struct{} {
 		done := make(chan struct{})
 		go func() {
 			l.transfersEnded()
@@ -248,14 +253,15 @@ func (s *Server) cut() int { return s.loop.cut() + s.writes.cut() }
 
 // Stats tells how busy the server is.
 func (s *Server) Stats() Stats {
-	st := s.loop.stats()
-	st.Active += s.writes.active()
-	return st
+	return Stats{Active: s.gate.count(), Retransmissions: s.loop.resent()}
 }
 
 // Transfers describes all running transfers, the oldest first.
 func (s *Server) Transfers() []Progress {
 	list := append(s.loop.transfers(), s.writes.transfers()...)
+	for i := range list {
+		list[i].Client = named(list[i].Client)
+	}
 	slices.SortFunc(list, func(a, b Progress) int { return a.Since.Compare(b.Since) })
 	return list
 }
@@ -264,6 +270,7 @@ func (s *Server) Transfers() []Progress {
 func (o *Options) report(t Transfer) {
 	if o.Report != nil {
 		t.Node = o.Node
+		t.Client, t.Local = named(t.Client), named(t.Local)
 		t.Time = time.Now()
 		o.Report(t)
 	}

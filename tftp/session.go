@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 )
 
 // A session carries out one transfer: it has the socket, the clock and the file
@@ -17,6 +18,7 @@ type session struct {
 	server  *plainLoop
 	client  netip.AddrPort
 	local   netip.AddrPort // address and port the RRQ went to
+	by      unique.Handle[arrival]
 	request Request
 	digest  uint64 // of the RRQ's bytes
 	began   time.Duration
@@ -49,9 +51,9 @@ type mail struct {
 	cut        bool // the server shuts down
 }
 
-func newSession(s *plainLoop, r Request, t Transfer, digest uint64) *session {
+func newSession(s *plainLoop, r Request, t Transfer, by unique.Handle[arrival], digest uint64) *session {
 	return &session{
-		server: s, client: t.Client, local: t.Local,
+		server: s, client: t.Client, local: t.Local, by: by,
 		request: r, digest: digest, began: s.now(), since: time.Now(), event: t,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unique"
 
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
@@ -101,7 +102,8 @@ func TestRefusedSegmentsAreRemembered(t *testing.T) {
 		{os.ErrClosed, false, false},
 	} {
 		links := newInterfaces()
-		f := &flow{worker: &worker{loop: &batchLoop{interfaces: links}}, ifindex: 7}
+		f := &flow{worker: &worker{loop: &batchLoop{interfaces: links}}}
+		f.by = unique.Make(arrival{ifindex: 7})
 		if got := f.refusesSegments(c.err); got != c.refused || f.single.Load() != c.refused {
 			t.Errorf("%v: got %t", c.err, got)
 		}

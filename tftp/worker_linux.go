@@ -168,8 +168,8 @@ func (w *worker) stranger(t *turn, s *socket, from endpoint, b []byte) {
 		// the answer.
 		return
 	}
-	if r, ok := w.loop.gate.routeTo(from, s); ok {
-		t.out.add(r, nil, wireUnknownTID.packet())
+	if by, ok := w.loop.options.gate.arrivalOf(from.host()); ok {
+		t.out.add(route{sock: s, to: from, by: by}, nil, wireUnknownTID.packet())
 	}
 }
 
@@ -286,7 +286,7 @@ func (w *worker) end(t *turn, f *flow, o output) {
 		w.ended = make(map[endpoint]trace)
 	}
 	w.ended[f.to] = trace{sock: f.sock, delivered: o.result == Delivered || w.trace(f.to).delivered}
-	w.loop.gate.leave(f)
+	w.loop.options.gate.leave(f.to.host())
 	if f.file != nil {
 		t.idle = append(t.idle, f.file)
 	}
