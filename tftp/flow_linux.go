@@ -13,33 +13,33 @@ import (
 
 // A flow is one transfer as the batch loop keeps it: the state machine, the way
 // to the client, and the file. It has no goroutine, socket or timer of its own.
-// But where noted its worker's lock guards it.
+// But where noted its worker's lock guards it. The order of the fields leaves no
+// gaps.
 type flow struct {
 	route                // fixed once it is entered
 	worker *worker       // fixed
-	name   string        // as requested; fixed
-	digest uint64        // of the RRQ's bytes; fixed
+	name   string        // as requested; fixed once the file is open
 	began  time.Duration // when the RRQ came; fixed
-	single atomic.Bool   // send packets one by one; for any goroutine
 	unsent atomic.Pointer[error]
+	single atomic.Bool // send packets one by one; for any goroutine
+	digest uint32      // of the RRQ's bytes; fixed
+
+	passed   uint32 // chunks that have been sent
+	ended    bool
+	waiting  bool // for a chunk
+	dallying bool // in the worker's list of those that may go
 
 	file     *cachedFile // nil until it is open
 	label    string
 	size     int64    // of the file; -1 until it is open
 	x        transfer // once file is set
-	ended    bool
-	counted  int64  // resends that the worker's counter knows of
-	pending  blocks // to be sent, as soon as there is room and data
-	waiting  bool   // for a chunk
+	pending  blocks   // to be sent, as soon as there is room and data
 	waitedAt time.Duration
-	passed   int64  // chunks that have been sent
 	held     *chunk // first one of a block that lies in two, while the second is read
 
-	deadline time.Duration // of the state machine
-	tick     int64         // in the wheel; 0 if it is not in
-	timer    hook          // in the wheel
-	dallying bool          // in the worker's list of those that may go
-	dally    hook          // in that list
+	tick  int64 // in the wheel; 0 if it is not in
+	timer hook  // in the wheel
+	dally hook  // in the worker's list of those that may go
 }
 
 // client is the client's end.

@@ -116,7 +116,7 @@ func (l *batchLoop) leavePort(t *turn, d datagram) {
 func (l *batchLoop) newFlow(r Request, c *requestConn, d datagram, b []byte) *flow {
 	f := &flow{
 		name: r.Name, size: -1,
-		digest: maphash.Bytes(l.seed, b), began: l.now(),
+		digest: uint32(maphash.Bytes(l.seed, b)), began: l.now(),
 	}
 	f.to, f.by = endpointOf(d), d.arrival(c)
 	f.single.Store(!l.segments || l.interfaces.refusesSegments(d.ifindex))

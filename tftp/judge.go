@@ -87,8 +87,5 @@ func (o *Options) terms(r Request, limits Limits, size int64, fits Blksize) term
 // offer is what the server brings to a negotiation about a file that has limits of
 // its own.
 func (o *Options) offer(fits Blksize, own Limits, size int64) offer {
-	return offer{
-		fits: fits, limits: o.Limits.and(own), size: size,
-		maxIdle: o.MaxIdle, maxDuration: o.MaxDuration,
-	}
+	return offer{fits: fits, limits: o.Limits.and(own), size: size, lifetimes: o.lifetimes}
 }

@@ -144,7 +144,7 @@ func (x *reception) answer(now time.Duration) intake {
 	x.inWindow = 0
 	x.resendAt = now + x.interval()
 	o := x.wait()
-	if x.have == 0 && len(x.terms.oack) > 0 {
+	if x.have == 0 && x.terms.oack != nil {
 		o.oack = true
 		return o
 	}

@@ -161,7 +161,7 @@ func TestReceptionOutlivesAnyPatternOfLoss(t *testing.T) {
 		tm := plain
 		tm.windowsize = Windowsize(rapid.IntRange(1, 20).Draw(t, "windowsize"))
 		if rapid.Bool().Draw(t, "options") {
-			tm.oack = []Option{{Name: "blksize", Value: "512"}}
+			tm.oack = &Packet{Op: OpOACK, Options: []Option{{Name: "blksize", Value: "512"}}}
 		}
 		s.run(tm)
 		if !bytes.Equal(s.stored, s.data) || s.end.result != Delivered || s.commits != 1 {
@@ -348,7 +348,7 @@ func (p *receptionProbe) step(data []byte, f func(x *reception) intake) {
 		p.t.Fatalf("%d bytes are stored, %d counted, or they are wrong", len(p.stored), x.bytes)
 	case x.complete != (p.commits == 1) || p.commits > 1 || x.complete && len(p.stored) != len(p.file):
 		p.t.Fatalf("%d commits with %d of %d bytes", p.commits, len(p.stored), len(p.file))
-	case o.oack && (x.have > 0 || len(x.terms.oack) == 0) || o.ack && o.block != blockNumber(x.have):
+	case o.oack && (x.have > 0 || x.terms.oack == nil) || o.ack && o.block != blockNumber(x.have):
 		p.t.Fatalf("answered %+v with %d blocks", o, x.have)
 	case p.firstSends > maxFirstSends:
 		p.t.Fatalf("the first answer is sent %d times", p.firstSends)

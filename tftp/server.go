@@ -84,9 +84,10 @@ type Options struct {
 	Node string
 
 	// These are never nil once the server listens.
-	writes *writes
-	ports  *ports
-	gate   *gate
+	writes    *writes
+	ports     *ports
+	gate      *gate
+	lifetimes *lifetimes
 }
 
 func (o *Options) validate() error {
@@ -177,6 +178,7 @@ func listenWith(o Options, listen func(Options) (loop, error)) (*Server, error) 
 		return nil, err
 	}
 	o.setDefaults()
+	o.lifetimes = &lifetimes{maxIdle: o.MaxIdle, maxDuration: o.MaxDuration}
 	o.ports = newPorts(&o)
 	o.gate = newGate(&o)
 	o.writes = newWrites(&o)

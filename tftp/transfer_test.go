@@ -203,7 +203,7 @@ func TestSilenceAfterLastBlock(t *testing.T) {
 func TestOverdueTransferEnds(t *testing.T) {
 	t.Parallel()
 	brief := plain
-	brief.maxDuration = time.Minute
+	brief.lifetimes = &lifetimes{maxIdle: DefaultMaxIdle, maxDuration: time.Minute}
 	x, o := rrq(brief, 1<<20)
 	now, n := time.Duration(0), BlockNumber(0)
 	for ; now < brief.maxDuration; now += 10 * time.Second {
@@ -218,7 +218,7 @@ func TestOverdueTransferEnds(t *testing.T) {
 			t.Errorf("%s: got %+v, want the end", name, o)
 		}
 	}
-	brief.maxDuration = time.Second
+	brief.lifetimes = &lifetimes{maxIdle: DefaultMaxIdle, maxDuration: time.Second}
 	x, _ = rrq(brief, 100)
 	if o = x.tick(time.Second); !o.ended || o.result != Delivered || o.fault.code != 0 {
 		t.Errorf("after the last block: got %+v, want it delivered", o)

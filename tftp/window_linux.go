@@ -128,8 +128,8 @@ func (w *worker) readAhead(t *turn, f *flow) {
 	at := (f.pending.first - 1) * int64(f.x.terms.blksize)
 	next := at/chunkSize + 1
 	cached := f.file
-	for ; f.passed < at/chunkSize; f.passed++ {
-		w.loop.cache.passed(cached, f.passed)
+	for ; int64(f.passed) < at/chunkSize; f.passed++ {
+		w.loop.cache.passed(cached, int64(f.passed))
 	}
 	if at%chunkSize < chunkSize/2 || next >= int64(len(cached.chunks)) || cached.chunks[next].Load() != nil {
 		return

@@ -106,11 +106,12 @@ func (w *worker) keepTime() {
 		w.armed = 0
 		w.rotate(t.now)
 		for _, f := range w.wheel.advance(t.now, nil) {
-			switch {
-			case f.waiting: // for our own disk: that is no silence of the client
-			case f.deadline > t.now:
-				w.wheel.add(f, f.deadline, t.now)
-			default:
+			if f.waiting {
+				continue // for our own disk: that is no silence of the client
+			}
+			if deadline := f.x.wait().deadline; deadline > t.now {
+				w.wheel.add(f, deadline, t.now)
+			} else {
 				t.more = append(t.more, f)
 			}
 		}
@@ -207,10 +208,9 @@ func (w *worker) rotate(now time.Duration) {
 
 // perform does what a state machine wants.
 func (w *worker) perform(t *turn, f *flow, o output) {
-	w.resent.Add(f.x.resent - f.counted)
-	f.counted = f.x.resent
+	w.resent.Add(o.resent)
 	if o.oack {
-		t.out.add(f.route, f, Packet{Op: OpOACK, Options: f.x.terms.oack}.Append(nil))
+		t.out.add(f.route, f, f.x.terms.oack.Append(nil))
 	}
 	if o.data.count() > 0 {
 		f.pending, f.waiting = o.data, false
@@ -246,19 +246,19 @@ func (w *worker) settle(t *turn, f *flow) {
 		return
 	}
 	w.letGo(f)
-	f.deadline = f.x.wait().deadline
-	if f.pending.count() > 0 || f.deadline <= t.now {
+	deadline := f.x.wait().deadline
+	if f.pending.count() > 0 || deadline <= t.now {
 		t.more = append(t.more, f)
 		return
 	}
 	switch {
 	case f.tick == 0:
-		w.wheel.add(f, f.deadline, t.now)
-	case f.deadline < time.Duration(f.tick-1)*wheelTick:
+		w.wheel.add(f, deadline, t.now)
+	case deadline < time.Duration(f.tick-1)*wheelTick:
 		// Later ones need no change: when the old time comes it is looked up
 		// again, which is rarer than ACKs are.
 		w.wheel.remove(f)
-		w.wheel.add(f, f.deadline, t.now)
+		w.wheel.add(f, deadline, t.now)
 	}
 	if !f.dallying && f.x.delivered() {
 		w.dally.push(f)

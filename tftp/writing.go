@@ -268,7 +268,7 @@ func (x *writing) send(o intake) {
 	case o.fault.code != 0:
 		b = o.fault.packet()
 	case o.oack:
-		b = Packet{Op: OpOACK, Options: x.x.terms.oack}.Append(nil)
+		b = x.x.terms.oack.Append(nil)
 	case o.ack:
 		b = Packet{Op: OpACK, Block: o.block}.Append(nil)
 	default:
