@@ -9,10 +9,10 @@ import (
 func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 	var cached *cachedFile
 	var limits Limits
-	size, label := int64(-1), ""
+	label := ""
 	file, err := l.options.Opener.Open(ctx, OpenRequest{Client: f.client(), Local: f.local(), Name: r.Name})
 	if err == nil {
-		size, label, limits = file.Size(), file.Label(), file.Limits()
+		label, limits = file.Label(), file.Limits()
 		cached, err = l.enterFile(ctx, file, r)
 	}
 	w, mtu := f.worker, l.interfaces.mtu(f.by.Value().ifindex)
@@ -20,7 +20,7 @@ func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 	defer l.turns.Put(t)
 	w.mu.Lock()
 	t.now = l.now()
-	f.size, f.label = size, label
+	f.label = label
 	switch {
 	case f.ended:
 		if cached != nil {
@@ -29,7 +29,7 @@ func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 	case err != nil:
 		w.end(t, f, refusal(ctx, err))
 	default:
-		f.file = cached
+		f.file, f.pending = cached, 1
 		if cached.name == f.name {
 			f.name = cached.name // the same text, once for all who ask for it
 		}

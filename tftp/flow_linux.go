@@ -31,9 +31,8 @@ type flow struct {
 
 	file     *cachedFile // nil until it is open
 	label    string
-	size     int64    // of the file; -1 until it is open
 	x        transfer // once file is set
-	pending  blocks   // to be sent, as soon as there is room and data
+	pending  int64    // the first block to be sent as soon as there is room and data; up to x.next
 	waitedAt time.Duration
 	held     *chunk // first one of a block that lies in two, while the second is read
 
@@ -53,6 +52,17 @@ func (f *flow) local() netip.AddrPort {
 	by := f.by.Value()
 	return netip.AddrPortFrom(by.to, by.conn.addr.Port())
 }
+
+// size is that of the file, -1 until it is open.
+func (f *flow) size() int64 {
+	if f.file == nil {
+		return -1
+	}
+	return f.file.source.file.Size()
+}
+
+// hasPending tells whether blocks are to be sent.
+func (f *flow) hasPending() bool { return f.pending < f.x.next }
 
 // replaced is how a flow ends whose client has begun anew.
 func (f *flow) replaced() output {
@@ -90,7 +100,7 @@ func (f *flow) refusesSegments(err error) bool {
 // event is the report of a flow that has ended at now.
 func (f *flow) event(o output, now time.Duration) Transfer {
 	t := Transfer{
-		Client: f.client(), Local: f.local(), Direction: Read, File: f.name, Label: f.label, Size: f.size,
+		Client: f.client(), Local: f.local(), Direction: Read, File: f.name, Label: f.label, Size: f.size(),
 		Duration: now - f.began, Blksize: DefaultBlksize, Windowsize: DefaultWindowsize,
 		Result: o.result, Err: o.err,
 	}
@@ -117,7 +127,7 @@ func sendError(err error) error {
 }
 
 func (f *flow) progress(epoch time.Time) Progress {
-	p := Progress{Client: f.client(), File: f.name, Label: f.label, Size: f.size, Since: epoch.Add(f.began)}
+	p := Progress{Client: f.client(), File: f.name, Label: f.label, Size: f.size(), Since: epoch.Add(f.began)}
 	if f.file != nil {
 		p.Bytes = f.x.bytes()
 	}

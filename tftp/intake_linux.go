@@ -114,10 +114,7 @@ func (l *batchLoop) leavePort(t *turn, d datagram) {
 // newFlow makes the flow for a RRQ, and picks its worker: always the same for
 // the same client's end.
 func (l *batchLoop) newFlow(r Request, c *requestConn, d datagram, b []byte) *flow {
-	f := &flow{
-		name: r.Name, size: -1,
-		digest: uint32(maphash.Bytes(l.seed, b)), began: l.now(),
-	}
+	f := &flow{name: r.Name, digest: uint32(maphash.Bytes(l.seed, b)), began: l.now()}
 	f.to, f.by = endpointOf(d), d.arrival(c)
 	f.single.Store(!l.segments || l.interfaces.refusesSegments(d.ifindex))
 	f.worker = l.workerOf(f.to)

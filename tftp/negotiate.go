@@ -24,9 +24,9 @@ const defaultMTU = 1500
 type terms struct {
 	blksize    Blksize
 	windowsize Windowsize
-	tsize      bool          // the size was told in the OACK
-	timeout    time.Duration // the client's retransmission interval; 0 if it named none
-	oack       *Packet       // the accepted options in the client's order and spelling; nil means no OACK
+	seconds    uint8   // the client's retransmission interval; 0 if it named none
+	tsize      bool    // the size was told in the OACK
+	oack       *Packet // the accepted options in the client's order and spelling; nil means no OACK
 	*lifetimes
 }
 
@@ -34,9 +34,12 @@ type terms struct {
 // of a server.
 type lifetimes struct{ maxIdle, maxDuration time.Duration }
 
+// timeout is the client's retransmission interval; 0 if it named none.
+func (t terms) timeout() time.Duration { return time.Duration(t.seconds) * time.Second }
+
 // patience is how long a transfer lives without progress. A client that named its
 // interval has five of them.
-func (t terms) patience() time.Duration { return max(t.maxIdle, 5*t.timeout) }
+func (t terms) patience() time.Duration { return max(t.maxIdle, 5*t.timeout()) }
 
 // errOverdue is why a transfer ends that takes longer than maxDuration.
 func (t terms) errOverdue() error {
@@ -178,7 +181,7 @@ func grantTimeout(t *terms, asked int64, _ offer) (int64, bool) {
 	if asked < 1 || asked > math.MaxUint8 {
 		return 0, false
 	}
-	t.timeout = time.Duration(asked) * time.Second
+	t.seconds = uint8(asked)
 	return asked, true
 }
 

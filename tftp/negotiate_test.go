@@ -108,9 +108,9 @@ func TestNegotiate(t *testing.T) {
 			if window == 0 {
 				window = DefaultWindowsize
 			}
-			if got.blksize != blksize || got.windowsize != window || got.timeout != c.timeout {
+			if got.blksize != blksize || got.windowsize != window || got.timeout() != c.timeout {
 				t.Errorf("got blksize %d, windowsize %d, timeout %v, want %d, %d, %v",
-					got.blksize, got.windowsize, got.timeout, blksize, window, c.timeout)
+					got.blksize, got.windowsize, got.timeout(), blksize, window, c.timeout)
 			}
 		})
 	}

@@ -156,8 +156,8 @@ func (x *reception) answer(now time.Duration) intake {
 // client's own number of seconds if it was echoed, else 1 s and doubling. The
 // client has a timer too, and does most of the work.
 func (x *reception) interval() time.Duration {
-	if x.terms.timeout > 0 {
-		return x.terms.timeout
+	if x.terms.timeout() > 0 {
+		return x.terms.timeout()
 	}
 	return min(firstAckInterval<<x.tries, maxInterval)
 }
@@ -169,7 +169,7 @@ func (x *reception) endAt() time.Duration {
 	stay := x.terms.maxIdle // for an address that nothing has proven
 	switch {
 	case x.complete:
-		stay = max(dally, 2*x.terms.timeout)
+		stay = max(dally, 2*x.terms.timeout())
 	case x.started:
 		stay = x.terms.patience()
 	}

@@ -258,7 +258,7 @@ func TestReceptionSendsNoMoreThanThreeFirstAnswers(t *testing.T) {
 func TestReceptionThatNothingHasProvenEnds(t *testing.T) {
 	t.Parallel()
 	asked := plain
-	asked.timeout = 255 * time.Second
+	asked.seconds = 255
 	x, o := newReception(asked, 0)
 	if o.deadline != DefaultMaxIdle {
 		t.Errorf("got deadline %v, want %v", o.deadline, DefaultMaxIdle)
@@ -268,7 +268,7 @@ func TestReceptionThatNothingHasProvenEnds(t *testing.T) {
 	}
 	x, _ = newReception(asked, 0)
 	x.packet(Packet{Op: OpDATA, Block: 1, Data: make([]byte, 512)}, 0)
-	if got, want := x.endAt(), 5*asked.timeout; got != want {
+	if got, want := x.endAt(), 5*asked.timeout(); got != want {
 		t.Errorf("after the first DATA: ends at %v, want %v", got, want)
 	}
 }
@@ -371,7 +371,7 @@ func FuzzReception(f *testing.F) {
 		agreed := plain
 		if oack {
 			agreed = withOptions(max(Blksize(blksize), MinBlksize), max(Windowsize(windowsize), 1))
-			agreed.timeout = time.Duration(timeout) * time.Second
+			agreed.seconds = timeout
 		}
 		p := &receptionProbe{t: t, file: simFile(int(size)), last: int64(size)/int64(agreed.blksize) + 1, firstSends: 1}
 		p.x, p.o = newReception(agreed, 0)

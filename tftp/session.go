@@ -154,8 +154,7 @@ func (x *session) open(ctx context.Context) (file File, wire io.ReaderAt, size i
 	if size < 0 {
 		return file, nil, 0, x.refusal(ctx, fmt.Errorf("the file's size is %d", size))
 	}
-	x.event.Size, x.event.Label = size, file.Label()
-	x.opened.Store(&openedFile{label: file.Label(), size: size})
+	x.event.Label = file.Label()
 	if x.request.Mode == Netascii {
 		translated, err := newNetasciiReader(ctx, file, size)
 		if err != nil {
@@ -163,6 +162,8 @@ func (x *session) open(ctx context.Context) (file File, wire io.ReaderAt, size i
 		}
 		size, wire = translated.wire, translated
 	}
+	x.event.Size = file.Size()
+	x.opened.Store(&openedFile{label: file.Label(), size: file.Size()})
 	return file, wire, size, output{}
 }
 

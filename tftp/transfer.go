@@ -225,8 +225,8 @@ func (x *transfer) sendFirst(now time.Duration) output {
 // it was echoed (RFC 2349), firstInterval before the first ACK, else as measured.
 func (x *transfer) interval() time.Duration {
 	switch {
-	case x.terms.timeout > 0:
-		return x.terms.timeout
+	case x.terms.timeout() > 0:
+		return x.terms.timeout()
 	case !x.proven:
 		return firstInterval
 	default:
@@ -259,8 +259,8 @@ func (x *transfer) endAt() time.Duration {
 // a client that asked again before any ACK: that one is there, and misses the
 // block.
 func (x *transfer) dallyTime() time.Duration {
-	stay := max(dally, 3*x.terms.timeout)
-	if x.proven && x.terms.timeout == 0 {
+	stay := max(dally, 3*x.terms.timeout())
+	if x.proven && x.terms.timeout() == 0 {
 		stay = max(stay, (1+2+4+8+1)*x.rtt.base())
 	}
 	return stay

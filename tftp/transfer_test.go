@@ -68,10 +68,10 @@ func TestTransferSplitsLongWindows(t *testing.T) {
 func TestTransferObeysTimeoutOption(t *testing.T) {
 	t.Parallel()
 	asked := plain
-	asked.timeout = 3 * time.Second
+	asked.seconds = 3
 	x, o := rrq(asked, 5000)
 	for i := range 2 {
-		if want := time.Duration(i+1) * asked.timeout; o.deadline != want {
+		if want := time.Duration(i+1) * asked.timeout(); o.deadline != want {
 			t.Fatalf("got deadline %v, want %v", o.deadline, want)
 		}
 		wantNothing(t, x.tick(o.deadline-1))
@@ -80,7 +80,7 @@ func TestTransferObeysTimeoutOption(t *testing.T) {
 	}
 	o = x.packet(ack(1), 7*time.Second)
 	for i := range 3 {
-		if want := time.Duration(i+1)*asked.timeout + 7*time.Second; o.deadline != want {
+		if want := time.Duration(i+1)*asked.timeout() + 7*time.Second; o.deadline != want {
 			t.Fatalf("after the first ACK: got deadline %v, want %v", o.deadline, want)
 		}
 		o = x.tick(o.deadline)
@@ -342,7 +342,7 @@ func FuzzTransfer(f *testing.F) {
 		agreed := plain
 		if oack {
 			agreed = withOptions(max(Blksize(blksize), MinBlksize), max(Windowsize(windowsize), 1))
-			agreed.timeout = time.Duration(timeout) * time.Second
+			agreed.seconds = timeout
 		}
 		p := &transferProbe{t: t, firstSends: 1}
 		p.x, p.o = newTransfer(agreed, int64(size), 0)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 	"unique"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
@@ -110,6 +111,15 @@ func TestRefusedSegmentsAreRemembered(t *testing.T) {
 		if got := links.refusesSegments(7); got != c.device || links.refusesSegments(8) {
 			t.Errorf("%v: remembered of the interface: %t", c.err, got)
 		}
+	}
+}
+
+// Ten thousand open transfers are to take less than a kilobyte each, and the garbage
+// collector lets twice of what is in use grow. 320 is a size of Go's allocator.
+func TestFlowIsSmall(t *testing.T) {
+	t.Parallel()
+	if got := unsafe.Sizeof(flow{}); got > 320 {
+		t.Errorf("a flow takes %d bytes, want 320 at most", got)
 	}
 }
 

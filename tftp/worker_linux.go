@@ -213,7 +213,7 @@ func (w *worker) perform(t *turn, f *flow, o output) {
 		t.out.add(f.route, f, f.x.terms.oack.Append(nil))
 	}
 	if o.data.count() > 0 {
-		f.pending, f.waiting = o.data, false
+		f.pending, f.waiting = o.data.first, false
 	}
 	if o.ended {
 		w.end(t, f, o)
@@ -232,7 +232,7 @@ func (w *worker) resume(t *turn, f *flow) {
 		f.waiting = false
 		f.x.delayed(t.now - f.waitedAt)
 	}
-	if f.pending.count() == 0 && f.x.wait().deadline <= t.now {
+	if !f.hasPending() && f.x.wait().deadline <= t.now {
 		w.perform(t, f, f.x.tick(t.now))
 		return
 	}
@@ -247,7 +247,7 @@ func (w *worker) settle(t *turn, f *flow) {
 	}
 	w.letGo(f)
 	deadline := f.x.wait().deadline
-	if f.pending.count() > 0 || deadline <= t.now {
+	if f.hasPending() || deadline <= t.now {
 		t.more = append(t.more, f)
 		return
 	}
