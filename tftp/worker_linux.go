@@ -208,7 +208,9 @@ func (w *worker) rotate(now time.Duration) {
 
 // perform does what a state machine wants.
 func (w *worker) perform(t *turn, f *flow, o output) {
-	w.resent.Add(o.resent)
+	if o.resent > 0 {
+		w.resent.Add(o.resent)
+	}
 	if o.oack {
 		t.out.add(f.route, f, f.x.terms.oack.Append(nil))
 	}
