@@ -21,10 +21,10 @@ func (s *plainLoop) readRequests(ctx context.Context, c *requestConn) error {
 		case err != nil:
 			return fmt.Errorf("read from %s/udp: %w", c.addr, err)
 		case !d.isAcceptable():
-		case isRequest(buf[:n]):
-			s.request(ctx, c, d, buf[:n])
-		default:
+		case !isRequest(buf[:n]):
 			s.options.ports.deliver(d.from, buf[:n])
+		case !s.isClosing(): // with a single port the socket outlives stopListening
+			s.request(ctx, c, d, buf[:n])
 		}
 	}
 }
@@ -41,54 +41,54 @@ func (s *plainLoop) request(ctx context.Context, c *requestConn, d datagram, b [
 		s.options.refuse(c, d, t, refused, err)
 		return
 	}
-	one := newSession(s, r, t, maphash.Bytes(s.seed, b))
-	switch s.admit(one) {
-	case admitted:
+	one := newSession(s, r, t, d.arrival(c), maphash.Bytes(s.seed, b))
+	entered, err := s.admit(one)
+	switch {
+	case entered:
 		go func() {
 			defer s.running.Done()
 			one.run(ctx, c, d)
 		}()
-	case busy:
-		s.options.refuse(c, d, t, wireBusy, errBusy)
-	case settled:
+	case err != nil:
+		s.options.refuse(c, d, t, wireBusy, err)
 	}
 }
 
-// An admission is what becomes of a RRQ.
-type admission int
-
-const (
-	admitted admission = iota // run it
-	busy                      // refuse it: a limit is reached
-	settled                   // nothing to do: the transfer that runs sees to it
-)
-
 // admit enters a session if the limits allow it and no transfer that is running
-// for the same port of the client has a better claim.
-func (s *plainLoop) admit(one *session) admission {
+// for the same port of the client has a better claim. The error is that of a limit
+// that is reached; without one the transfer that runs sees to the request.
+func (s *plainLoop) admit(one *session) (entered bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		return settled
+		return false, nil
 	}
 	old := s.current[one.client]
 	if old != nil && !old.yieldsTo(one, s.now()) {
-		return settled
+		return false, nil
 	}
-	address := one.client.Addr()
-	if len(s.sessions) >= s.options.MaxTransfers || s.perClient[address] >= s.options.MaxPerClient {
-		if old != nil {
-			// The place of the old transfer is about to be free: the client's
-			// next try finds it.
-			return settled
-		}
-		return busy
+	switch err := s.enter(one); {
+	case err != nil && old != nil:
+		// The place of the old transfer is about to be free: the client's next try
+		// finds it.
+		return false, nil
+	case err != nil:
+		return false, err
 	}
 	s.running.Add(1) // here, for nobody waits for it before closing is set
 	s.sessions[one] = struct{}{}
 	s.current[one.client] = one
-	s.perClient[address]++
-	return admitted
+	return true, nil
+}
+
+// enter takes a place, in the last resort that of a write that has all it wanted.
+func (s *plainLoop) enter(one *session) error {
+	client := one.client.Addr()
+	err := s.options.gate.enter(client, one.by)
+	if err != nil && s.options.writes.evict(whose(err, client)) {
+		err = s.options.gate.enter(client, one.by)
+	}
+	return err
 }
 
 // leave takes back what admit did.
@@ -99,8 +99,5 @@ func (s *plainLoop) leave(one *session) {
 	if s.current[one.client] == one {
 		delete(s.current, one.client)
 	}
-	address := one.client.Addr()
-	if s.perClient[address]--; s.perClient[address] == 0 {
-		delete(s.perClient, address)
-	}
+	s.options.gate.leave(one.client.Addr())
 }

@@ -28,7 +28,6 @@ type batchLoop struct {
 	options    Options
 	requests   []*requestConn
 	workers    []*worker
-	gate       gate
 	files      pool
 	cache      *cache
 	interfaces *interfaces
@@ -43,6 +42,7 @@ type batchLoop struct {
 
 	mu       sync.Mutex // guards what follows
 	closing  bool
+	alive    int                // flows that run, or whose last packets and reports are still to go out
 	cutOpens context.CancelFunc // ends the contexts of Opener.Open
 }
 
@@ -55,7 +55,6 @@ func listenBatch(o Options) (loop, error) {
 	l := &batchLoop{
 		options:    o,
 		requests:   requests,
-		gate:       gate{maxTransfers: o.MaxTransfers, maxPerClient: o.MaxPerClient, clients: make(map[endpoint]guest)},
 		cache:      newCache(o.CacheBytes),
 		interfaces: newInterfaces(),
 		epoch:      time.Now(),
@@ -84,7 +83,7 @@ func (l *batchLoop) openWorkers() error {
 	for range min(runtime.GOMAXPROCS(0), maxWorkers) {
 		w := &worker{
 			loop: l, sockets: make(map[bool][]*socket),
-			timer: time.NewTimer(time.Hour), flows: make(map[endpoint]*flow),
+			timer: time.NewTimer(time.Hour), flows: make(map[endpoint]*flow), tags: make(map[*flow]any),
 		}
 		w.timer.Stop()
 		l.workers = append(l.workers, w)
@@ -179,7 +178,7 @@ func (l *batchLoop) start(ctx context.Context) <-chan error {
 
 func (l *batchLoop) stopListening() {
 	l.mu.Lock()
-	closing := l.closing
+	closing, empty := l.closing, l.alive == 0
 	l.closing = true
 	l.mu.Unlock()
 	if closing {
@@ -188,9 +187,35 @@ func (l *batchLoop) stopListening() {
 	if !l.options.SinglePort {
 		l.closeRequests()
 	}
-	if l.gate.shut() {
+	if empty {
 		l.closeSockets()
 	}
+}
+
+func (l *batchLoop) isClosing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closing
+}
+
+// begin counts a flow, unless the server takes no more.
+func (l *batchLoop) begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return false
+	}
+	l.alive++
+	return true
+}
+
+// gone tells that n flows have done all they had to, and whether that was the
+// last of a server that is closing.
+func (l *batchLoop) gone(n int) (last bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alive -= n
+	return l.closing && l.alive == 0
 }
 
 func (l *batchLoop) transfersEnded() { <-l.done }
@@ -231,12 +256,11 @@ func (l *batchLoop) cancelOpens() {
 
 func (l *batchLoop) wait() { l.running.Wait() }
 
-func (l *batchLoop) stats() Stats {
-	s := Stats{Active: l.gate.count()}
+func (l *batchLoop) resent() (n int64) {
 	for _, w := range l.workers {
-		s.Retransmissions += w.resent.Load()
+		n += w.resent.Load()
 	}
-	return s
+	return n
 }
 
 func (l *batchLoop) transfers() []Progress {

@@ -14,7 +14,7 @@ const chunkSize = 128 << 10
 // A cache keeps chunks of files in memory, a bounded number of bytes in all.
 // Looking a chunk up takes no lock. Chunks that are being sent are pinned, and
 // leave only when they are no longer: where nothing else can leave, the bound is
-// exceeded for that moment.
+// exceeded until another chunk is read.
 type cache struct {
 	limit   int64
 	buffers sync.Pool // of *[chunkSize]byte
@@ -30,7 +30,8 @@ type cache struct {
 // version. They share the open file too: thousands of machines that boot the same
 // kernel need one descriptor.
 type cachedFile struct {
-	version any // nil: of one transfer only
+	version any    // nil: of one transfer only
+	name    string // that it was first asked for by
 	size    int64
 	chunks  []atomic.Pointer[chunk]
 	source  source // stays the same while there are users
@@ -65,14 +66,15 @@ func newCache(limit int64) *cache {
 	}
 }
 
-// open gives a file its place, of size bytes on the wire. Each open needs a close.
-// spare must be closed if it is set: a file of the same version is open already.
-func (c *cache) open(version any, size int64, s source) (f *cachedFile, spare File) {
+// open gives a file its place that was asked for by name and has size bytes on the
+// wire. Each open needs a close. spare must be closed if it is set: a file of the
+// same version is open already.
+func (c *cache) open(version any, name string, size int64, s source) (f *cachedFile, spare File) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f = c.files[version]; version == nil || f == nil || f.size != size {
 		f = &cachedFile{
-			version: version, size: size,
+			version: version, name: name, size: size,
 			chunks: make([]atomic.Pointer[chunk], (size+chunkSize-1)/chunkSize),
 			fills:  make(map[int64][]*flow),
 		}

@@ -29,7 +29,7 @@ func (b broken) ReadAt(p []byte, off int64) (int, error) {
 
 // open gives a file of size bytes its place.
 func open(c *cache, version any, size int64) *cachedFile {
-	f, _ := c.open(version, size, source{wire: numbered{}})
+	f, _ := c.open(version, "a", size, source{wire: numbered{}})
 	return f
 }
 
@@ -106,7 +106,7 @@ func TestCacheSharesVersions(t *testing.T) {
 func TestCacheDropsChangedFile(t *testing.T) {
 	t.Parallel()
 	c := newCache(8 * chunkSize)
-	f, _ := c.open("v1", 2*chunkSize, source{wire: broken{chunkSize}})
+	f, _ := c.open("v1", "a", 2*chunkSize, source{wire: broken{chunkSize}})
 	load(t, c, f, 0)
 	pinned := f.pin(0)
 	one, two := new(flow), new(flow)

@@ -3,6 +3,7 @@ package tftp
 import (
 	"encoding/binary"
 	"net/netip"
+	"unique"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,14 +29,11 @@ func endpointOf(d datagram) endpoint {
 
 // addrPort is the endpoint with the zone that a link-local address needs.
 func (e *endpoint) addrPort() netip.AddrPort {
-	return netip.AddrPortFrom(withZone(e.ip(), int(e.scope)), uint16(e.port))
+	return netip.AddrPortFrom(e.host(), uint16(e.port))
 }
 
-// host is the endpoint without its port.
-func (e endpoint) host() endpoint {
-	e.port = 0
-	return e
-}
+// host is the address with the zone that a link-local one needs.
+func (e *endpoint) host() netip.Addr { return withZone(e.ip(), int(e.scope)) }
 
 // ip is the address without a zone.
 func (e *endpoint) ip() netip.Addr { return netip.AddrFrom16(e.addr).Unmap() }
@@ -75,27 +73,15 @@ func swap(port uint16) uint16 {
 type route struct {
 	sock *socket
 	to   endpoint
-	from [16]byte // the address that was asked, IPv4 as v4-mapped; zero lets the system choose
-	via  uint32   // interface to leave by, of a link-local source; else 0
+	by   unique.Handle[arrival] // packets leave from the address that was asked
 }
 
 // control writes the control messages that pick the source address and cut the
 // packet into segments, and returns their length. segment 0 does not cut.
 func (r *route) control(b []byte, segment uint16) int {
 	n := 0
-	switch {
-	case !r.sock.wildcard || r.from == [16]byte{}:
-	case r.sock.v6:
-		var data []byte
-		n, data = controlMessage(b, n, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo)
-		copy(data, r.from[:])
-		binary.NativeEndian.PutUint32(data[16:], r.via)
-	default:
-		var data []byte
-		n, data = controlMessage(b, n, unix.IPPROTO_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
-		clear(data[:4])             // interface: by the routing table
-		copy(data[4:], r.from[12:]) // ipi_spec_dst, the source
-		clear(data[8:])
+	if r.sock.wildcard {
+		n = r.source(b)
 	}
 	if segment > 0 {
 		var data []byte
@@ -103,6 +89,30 @@ func (r *route) control(b []byte, segment uint16) int {
 		binary.NativeEndian.PutUint16(data, segment)
 	}
 	return n
+}
+
+// source writes the control message that picks the source address, unless the
+// system is to choose.
+func (r *route) source(b []byte) int {
+	switch by := r.by.Value(); {
+	case by.to.IsUnspecified():
+		return 0
+	case r.sock.v6:
+		n, data := controlMessage(b, 0, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo)
+		from := by.to.As16()
+		clear(data[copy(data, from[:]):])
+		if by.to.IsLinkLocalUnicast() {
+			binary.NativeEndian.PutUint32(data[16:], uint32(by.ifindex)) // the one to leave by
+		}
+		return n
+	default:
+		n, data := controlMessage(b, 0, unix.IPPROTO_IP, unix.IP_PKTINFO, unix.SizeofInet4Pktinfo)
+		from := by.to.As4()
+		clear(data[:4])         // interface: by the routing table
+		copy(data[4:], from[:]) // ipi_spec_dst, the source
+		clear(data[8:])
+		return n
+	}
 }
 
 // controlMessage begins a control message at b[at:]. It returns where the next

@@ -48,7 +48,7 @@ type Transfer struct {
 	File       string        // the name as requested, before any cleaning
 	Label      string        // File.Label of the file that was opened, else empty
 	Tag        any           // what a [Tagger] said, else nil
-	Size       int64         // size of the file in bytes, -1 if none was opened
+	Size       int64         // size of the file in bytes, -1 if none could be read
 	Bytes      int64         // payload acknowledged by the client
 	Duration   time.Duration // RRQ received to last ACK, or to giving up
 	Blksize    Blksize       // as granted; 512 without the option

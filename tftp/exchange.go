@@ -29,7 +29,7 @@ func (x *session) loop(o output) output {
 // file cannot be read.
 func (x *session) perform(o output) output {
 	if o.oack {
-		x.write(Packet{Op: OpOACK, Options: x.transfer.terms.oack}.Append(nil))
+		x.write(x.transfer.terms.oack.Append(nil))
 	}
 	for n := o.data.first; n < o.data.end; n++ {
 		b, err := x.block(n)
@@ -141,11 +141,9 @@ func answerStranger(conn transferConn, b []byte, from, client netip.AddrPort) {
 // step runs the state machine and counts what it did.
 func (x *session) step(f func(*transfer, time.Duration) output) output {
 	x.mu.Lock()
-	resent := x.transfer.resent
 	o := f(x.transfer, x.server.now())
-	resent = x.transfer.resent - resent
 	x.mu.Unlock()
 	x.bytes.Store(x.transfer.bytes())
-	x.server.retransmissions.Add(resent)
+	x.server.retransmissions.Add(o.resent)
 	return o
 }

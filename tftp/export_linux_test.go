@@ -31,9 +31,12 @@ func Remembered(s *Server) (n int) {
 		}
 		w.mu.Unlock()
 	}
-	l.gate.mu.Lock()
-	defer l.gate.mu.Unlock()
-	return n + len(l.gate.clients) + l.gate.running + l.gate.alive
+	l.mu.Lock()
+	n += l.alive
+	l.mu.Unlock()
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	return n + len(s.gate.clients) + s.gate.running
 }
 
 // Pinned is how many chunks of files a server's cache cannot let go.

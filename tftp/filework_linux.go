@@ -9,19 +9,19 @@ import (
 func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 	var cached *cachedFile
 	var limits Limits
+	var label string
 	var tag any
-	size, label := int64(-1), ""
 	file, err := l.options.Opener.Open(ctx, OpenRequest{Client: f.client(), Local: f.local(), Name: r.Name})
 	if err == nil {
-		size, label, tag, limits = file.Size(), file.Label(), tagOf(file), file.Limits()
-		cached, err = l.enterFile(ctx, file, r.Mode)
+		label, tag, limits = file.Label(), tagOf(file), file.Limits()
+		cached, err = l.enterFile(ctx, file, r)
 	}
-	w, mtu := f.worker, l.interfaces.mtu(f.ifindex)
+	w, mtu := f.worker, l.interfaces.mtu(f.by.Value().ifindex)
 	t := l.turns.Get().(*turn)
 	defer l.turns.Put(t)
 	w.mu.Lock()
 	t.now = l.now()
-	f.size, f.label, f.tag = size, label, tag
+	f.label = label
 	switch {
 	case f.ended:
 		if cached != nil {
@@ -30,7 +30,13 @@ func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 	case err != nil:
 		w.end(t, f, refusal(ctx, err))
 	default:
-		f.file = cached
+		if tag != nil {
+			w.tags[f] = tag
+		}
+		f.file, f.pending = cached, 1
+		if cached.name == f.name {
+			f.name = cached.name // the same text, once for all who ask for it
+		}
 		var first output
 		f.x, first = newTransfer(l.options.terms(r, limits, cached.size, fitting(mtu, f.sock.v6)), cached.size, t.now)
 		w.perform(t, f, first)
@@ -42,14 +48,14 @@ func (l *batchLoop) open(ctx context.Context, f *flow, r Request) {
 
 // enterFile puts a file into the cache, which closes it from then on. It is closed
 // if that fails.
-func (l *batchLoop) enterFile(ctx context.Context, file File, mode Mode) (*cachedFile, error) {
+func (l *batchLoop) enterFile(ctx context.Context, file File, r Request) (*cachedFile, error) {
 	s, size, version := source{file: file, wire: file}, file.Size(), file.Version()
 	s.now, _ = file.(NowReader)
 	switch {
 	case size < 0:
 		_ = file.Close() // it was only read
 		return nil, fmt.Errorf("the file's size is %d", size)
-	case mode == Netascii:
+	case r.Mode == Netascii:
 		translated, err := newNetasciiReader(ctx, file, size)
 		if err != nil {
 			_ = file.Close()
@@ -57,7 +63,7 @@ func (l *batchLoop) enterFile(ctx context.Context, file File, mode Mode) (*cache
 		}
 		s.wire, s.now, size, version = translated, nil, translated.wire, nil
 	}
-	cached, spare := l.cache.open(version, size, s)
+	cached, spare := l.cache.open(version, r.Name, size, s)
 	if spare != nil {
 		_ = spare.Close()
 	}

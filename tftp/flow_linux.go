@@ -13,48 +13,56 @@ import (
 
 // A flow is one transfer as the batch loop keeps it: the state machine, the way
 // to the client, and the file. It has no goroutine, socket or timer of its own.
-// But where noted its worker's lock guards it.
+// But where noted its worker's lock guards it. The order of the fields leaves no
+// gaps.
 type flow struct {
-	route                 // fixed once it is entered
-	worker  *worker       // fixed
-	conn    *requestConn  // the RRQ came in by; fixed
-	ifindex int           // likewise
-	name    string        // as requested; fixed
-	digest  uint64        // of the RRQ's bytes; fixed
-	began   time.Duration // when the RRQ came; fixed
-	single  atomic.Bool   // send packets one by one; for any goroutine
-	unsent  atomic.Pointer[error]
+	route                // fixed once it is entered
+	worker *worker       // fixed
+	name   string        // as requested; fixed once the file is open
+	began  time.Duration // when the RRQ came; fixed
+	unsent atomic.Pointer[error]
+	single atomic.Bool // send packets one by one; for any goroutine
+	digest uint32      // of the RRQ's bytes; fixed
+
+	passed   uint32 // chunks that have been sent
+	ended    bool
+	waiting  bool // for a chunk
+	dallying bool // in the worker's list of those that may go
 
 	file     *cachedFile // nil until it is open
 	label    string
-	tag      any
-	size     int64    // of the file; -1 until it is open
 	x        transfer // once file is set
-	ended    bool
-	counted  int64  // resends that the worker's counter knows of
-	pending  blocks // to be sent, as soon as there is room and data
-	waiting  bool   // for a chunk
+	pending  int64    // the first block to be sent as soon as there is room and data; up to x.next
 	waitedAt time.Duration
-	passed   int64  // chunks that have been sent
 	held     *chunk // first one of a block that lies in two, while the second is read
 
-	deadline time.Duration // of the state machine
-	tick     int64         // in the wheel; 0 if it is not in
-	timer    hook          // in the wheel
-	dallying bool          // in the worker's list of those that may go
-	dally    hook          // in that list
+	tick  int64 // in the wheel; 0 if it is not in
+	timer hook  // in the wheel
+	dally hook  // in the worker's list of those that may go
 }
 
 // client is the client's end.
 func (f *flow) client() netip.AddrPort { return f.to.addrPort() }
 
+// conn is the socket that the RRQ came in by.
+func (f *flow) conn() *requestConn { return f.by.Value().conn }
+
 // local is the address and port that the RRQ was sent to.
 func (f *flow) local() netip.AddrPort {
-	if f.from == [16]byte{} {
-		return f.conn.addr
-	}
-	return netip.AddrPortFrom(withZone(netip.AddrFrom16(f.from).Unmap(), int(f.via)), f.conn.addr.Port())
+	by := f.by.Value()
+	return netip.AddrPortFrom(by.to, by.conn.addr.Port())
 }
+
+// size is that of the file, -1 until it is open.
+func (f *flow) size() int64 {
+	if f.file == nil {
+		return -1
+	}
+	return f.file.source.file.Size()
+}
+
+// hasPending tells whether blocks are to be sent.
+func (f *flow) hasPending() bool { return f.pending < f.x.next }
 
 // replaced is how a flow ends whose client has begun anew.
 func (f *flow) replaced() output {
@@ -80,7 +88,7 @@ func (f *flow) segments() int64 {
 func (f *flow) refusesSegments(err error) bool {
 	switch {
 	case errors.Is(err, unix.EIO), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOPROTOOPT):
-		f.worker.loop.interfaces.refuseSegments(f.ifindex)
+		f.worker.loop.interfaces.refuseSegments(f.by.Value().ifindex)
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EMSGSIZE):
 	default:
 		return false
@@ -92,7 +100,7 @@ func (f *flow) refusesSegments(err error) bool {
 // event is the report of a flow that has ended at now.
 func (f *flow) event(o output, now time.Duration) Transfer {
 	t := Transfer{
-		Client: f.client(), Local: f.local(), Direction: Read, File: f.name, Label: f.label, Tag: f.tag, Size: f.size,
+		Client: f.client(), Local: f.local(), Direction: Read, File: f.name, Label: f.label, Tag: f.worker.tags[f], Size: f.size(),
 		Duration: now - f.began, Blksize: DefaultBlksize, Windowsize: DefaultWindowsize,
 		Result: o.result, Err: o.err,
 	}
@@ -119,7 +127,7 @@ func sendError(err error) error {
 }
 
 func (f *flow) progress(epoch time.Time) Progress {
-	p := Progress{Client: f.client(), File: f.name, Label: f.label, Size: f.size, Since: epoch.Add(f.began)}
+	p := Progress{Client: f.client(), File: f.name, Label: f.label, Size: f.size(), Since: epoch.Add(f.began)}
 	if f.file != nil {
 		p.Bytes = f.x.bytes()
 	}

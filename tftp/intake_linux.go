@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net"
+	"net/netip"
 )
 
 // readRequests takes requests from one socket until it is closed. It never
@@ -18,14 +19,19 @@ func (l *batchLoop) readRequests(ctx, opens context.Context, c *requestConn, s *
 	}
 	in, t := newInbox(raw, maxRequest), newTurn(l)
 	err = in.each(func(n int) {
+		first := 0 // of the packets since the last request
 		for i := range n {
-			if d, b := c.datagram(in, i); isRequest(b) && d.isAcceptable() {
+			if _, b := in.packet(i); !isRequest(b) {
+				continue
+			}
+			l.deliver(t, s, in, first, i)
+			first = i + 1
+			// With a single port the socket outlives stopListening.
+			if d, b := c.datagram(in, i); d.isAcceptable() && !l.isClosing() {
 				l.request(ctx, opens, t, c, d, b)
 			}
 		}
-		if s != nil {
-			l.deliver(t, s, in, n)
-		}
+		l.deliver(t, s, in, first, n)
 	})
 	if errors.Is(err, net.ErrClosed) {
 		return nil
@@ -43,13 +49,17 @@ func (c *requestConn) datagram(in *inbox, i int) (datagram, []byte) {
 	return d, b
 }
 
-// deliver hands the packets of a batch that are no requests to their transfers.
-func (l *batchLoop) deliver(t *turn, s *socket, in *inbox, n int) {
+// deliver hands packets of a batch, from first up to but not including end, to
+// their transfers, if those are answered from the same port.
+func (l *batchLoop) deliver(t *turn, s *socket, in *inbox, first, end int) {
+	if s == nil || first == end {
+		return
+	}
 	for _, w := range l.workers {
 		w.mu.Lock()
 		t.now = l.now()
-		for i := range n {
-			if from, b := in.packet(i); !isRequest(b) && l.workerOf(from) == w {
+		for i := first; i < end; i++ {
+			if from, b := in.packet(i); l.workerOf(from) == w {
 				w.take(t, s, from, b)
 			}
 		}
@@ -64,23 +74,24 @@ func (l *batchLoop) request(ctx, opens context.Context, t *turn, c *requestConn,
 	event, r, refused, err := l.options.judge(b, d)
 	switch {
 	case err == nil && r.Op == OpWRQ:
-		if refused, err = l.options.writes.request(ctx, r, event, c, d, b); err == nil {
+		refused, err = l.options.writes.request(ctx, r, event, c, d, b)
+		if isBusy(err) && l.evict(t, whose(err, d.from.Addr())) {
+			refused, err = l.options.writes.request(ctx, r, event, c, d, b)
+		}
+		if err == nil {
 			l.leavePort(t, d)
-			return
 		}
 	case err == nil:
 		f := l.newFlow(r, c, d, b)
-		switch l.admit(t, f) {
-		case admitted:
+		var entered bool
+		if entered, err = l.admit(t, f); entered {
 			l.files.do(func() { l.open(opens, f, r) })
-			return
-		case settled:
-			return
-		case busy:
-			refused, err = wireBusy, errBusy
 		}
+		refused = wireBusy
 	}
-	l.options.refuse(c, d, event, refused, err)
+	if err != nil {
+		l.options.refuse(c, d, event, refused, err)
+	}
 }
 
 // leavePort ends the read transfer of a client's port from which it writes now, if
@@ -103,17 +114,8 @@ func (l *batchLoop) leavePort(t *turn, d datagram) {
 // newFlow makes the flow for a RRQ, and picks its worker: always the same for
 // the same client's end.
 func (l *batchLoop) newFlow(r Request, c *requestConn, d datagram, b []byte) *flow {
-	f := &flow{
-		conn: c, ifindex: d.ifindex, name: r.Name, size: -1,
-		digest: maphash.Bytes(l.seed, b), began: l.now(),
-	}
-	f.to = endpointOf(d)
-	if to := d.to.Addr(); !to.IsUnspecified() {
-		f.from = to.As16()
-		if to.IsLinkLocalUnicast() && to.Is6() {
-			f.via = uint32(d.ifindex)
-		}
-	}
+	f := &flow{name: r.Name, digest: uint32(maphash.Bytes(l.seed, b)), began: l.now()}
+	f.to, f.by = endpointOf(d), d.arrival(c)
 	f.single.Store(!l.segments || l.interfaces.refusesSegments(d.ifindex))
 	f.worker = l.workerOf(f.to)
 	return f
@@ -126,38 +128,41 @@ func (l *batchLoop) workerOf(client endpoint) *worker {
 
 // admit enters a flow if the limits allow it and no transfer that runs for the
 // same port of the client has a better claim. Where too many run, one goes that
-// has sent its last block.
-func (l *batchLoop) admit(t *turn, f *flow) admission {
+// has sent its last block, or has been written. The error is that of a limit;
+// without one the transfer that runs sees to the request.
+func (l *batchLoop) admit(t *turn, f *flow) (entered bool, err error) {
 	w := f.worker
-	a, v := w.admit(t, f)
+	entered, err = w.admit(t, f)
 	t.finish(w)
-	if v == full || v == clientFull {
-		if !l.evict(t, f, v) {
-			return busy
-		}
-		a, v = w.admit(t, f)
-		t.finish(w)
+	if err == nil {
+		return entered, nil
 	}
-	if v == full || v == clientFull {
-		return busy
+	if of := whose(err, f.to.host()); !l.evict(t, of) && !l.options.writes.evict(of) {
+		return false, err
 	}
-	return a
+	entered, err = w.admit(t, f)
+	t.finish(w)
+	return entered, err
 }
 
-func (w *worker) admit(t *turn, f *flow) (admission, verdict) {
+func (w *worker) admit(t *turn, f *flow) (entered bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	t.now = w.loop.now()
 	if old := w.flows[f.to]; old != nil && !w.yields(t, old, f) {
-		return settled, mayEnter
+		return false, nil
 	}
-	f.sock = w.socketFor(f.to, f.conn.addr.Addr().Is6())
-	v := w.loop.gate.enter(f)
-	if v != mayEnter {
-		return settled, v
+	gate, host := w.loop.options.gate, f.to.host()
+	if err := gate.enter(host, f.by); err != nil {
+		return false, err
 	}
+	if !w.loop.begin() {
+		gate.leave(host)
+		return false, nil
+	}
+	f.sock = w.socketFor(f.to, f.conn().addr.Addr().Is6())
 	w.flows[f.to] = f
-	return admitted, v
+	return true, nil
 }
 
 // yields decides about another RRQ from the port of a transfer that runs, and
@@ -182,14 +187,14 @@ func (w *worker) yields(t *turn, old, f *flow) bool {
 	return false
 }
 
-// evict ends the transfer that has dallied longest, one of f's client if that is
-// what there are too many of. It tells whether there was one.
-func (l *batchLoop) evict(t *turn, f *flow, v verdict) bool {
+// evict ends the transfer that has dallied longest, one of the address unless that
+// is the zero Addr. It tells whether there was one.
+func (l *batchLoop) evict(t *turn, of netip.Addr) bool {
 	oldest, at := (*flow)(nil), (*worker)(nil)
 	for _, w := range l.workers {
 		w.mu.Lock()
 		for one := w.dally.first; one != nil; one = one.dally.next {
-			if v == clientFull && one.to.host() != f.to.host() || !one.x.delivered() {
+			if of.IsValid() && one.to.host() != of || !one.x.delivered() {
 				continue
 			}
 			if oldest == nil || one.x.progressAt < oldest.x.progressAt {

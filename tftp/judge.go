@@ -11,9 +11,14 @@ import (
 // longer ones exist.
 const maxRequest = 2048
 
+// Why there is no place for a transfer.
+var (
+	errBusy       = errors.New("too many transfers")
+	errClientBusy = errors.New("too many transfers of this client")
+)
+
 var (
 	errReadOnly = errors.New("writing is not allowed")
-	errBusy     = errors.New("too many transfers")
 	errNetwork  = errors.New("clients of this network are not served, and get no answer")
 )
 
@@ -82,8 +87,5 @@ func (o *Options) terms(r Request, limits Limits, size int64, fits Blksize) term
 // offer is what the server brings to a negotiation about a file that has limits of
 // its own.
 func (o *Options) offer(fits Blksize, own Limits, size int64) offer {
-	return offer{
-		fits: fits, limits: o.Limits.and(own), size: size,
-		maxIdle: o.MaxIdle, maxDuration: o.MaxDuration,
-	}
+	return offer{fits: fits, limits: o.Limits.and(own), size: size, lifetimes: o.lifetimes}
 }

@@ -157,26 +157,67 @@ func testRefusedOptions(t *testing.T, listen listener) {
 	only.ExpectBlock(1) // nothing is left to acknowledge
 }
 
-func TestLimitsOfWrites(t *testing.T) { onEachLoop(t, testLimitsOfWrites) }
+func TestReadsAndWritesShareTheLimits(t *testing.T) { onEachLoop(t, testSharedLimits) }
 
-func testLimitsOfWrites(t *testing.T, listen listener) {
+func testSharedLimits(t *testing.T, listen listener) {
 	second := netip.MustParseAddr("127.0.0.3")
 	s := listen.start(t, tftp.Options{Opener: endless, Depot: &tftptest.Depot{}, MaxTransfers: 3, MaxPerClient: 2})
-	for i, p := range []*tftptest.Peer{s.peer(t), s.peer(t), tftptest.NewPeer(t, second, s.addr)} {
-		p.Write(string(rune('a'+i)), patient)
+	ask := map[tftp.Direction]func(*tftptest.Peer){
+		tftp.Read:  func(p *tftptest.Peer) { p.Ask("a", patient) },
+		tftp.Write: func(p *tftptest.Peer) { p.Write("b", patient) },
+	}
+	writer := s.peer(t)
+	for p, way := range map[*tftptest.Peer]tftp.Direction{
+		writer: tftp.Write, s.peer(t): tftp.Read, tftptest.NewPeer(t, second, s.addr): tftp.Write,
+	} {
+		ask[way](p)
 		p.Expect(tftp.OpOACK)
 	}
-	for _, local := range []netip.Addr{loopback, second} { // one limit each
-		p := tftptest.NewPeer(t, local, s.addr)
-		p.Write("d")
-		if got := p.ExpectError(tftp.ErrDiskFull); got.Text != "server is busy, try again" || p.TID() != s.addr {
-			t.Errorf("got %q from %v", got.Text, p.TID())
-		}
-		if got := s.report(t); got.Result != tftp.Refused || got.Direction != tftp.Write {
-			t.Errorf("got report %+v", got)
+	if got := s.Stats().Active; got != 3 {
+		t.Errorf("%d transfers are active, want 3", got)
+	}
+	for local, why := range map[netip.Addr]string{loopback: "too many transfers of this client", second: "too many transfers"} {
+		for way := range ask {
+			p := tftptest.NewPeer(t, local, s.addr)
+			ask[way](p)
+			if got := p.ExpectError(tftp.ErrDiskFull); got.Text != "server is busy, try again" || p.TID() != s.addr {
+				t.Errorf("got %q from %v", got.Text, p.TID())
+			}
+			if got := s.report(t); got.Result != tftp.Refused || got.Direction != way || got.Err == nil || got.Err.Error() != why {
+				t.Errorf("got report %+v", got)
+			}
 		}
 	}
+	writer.Write("c", patient) // it has begun anew: that takes no other place
+	writer.Expect(tftp.OpOACK)
+	if got := s.report(t); got.File != "b" || got.Result != tftp.Failed {
+		t.Errorf("got report %+v", got)
+	}
+	writer.Fail(tftp.ErrUndefined, "enough")
+	if got := s.report(t); got.File != "c" || got.Result != tftp.Aborted {
+		t.Errorf("got report %+v", got)
+	}
 	p := s.peer(t)
-	p.Ask("a", patient) // reads have places of their own
+	p.Ask("a", patient)
 	p.Expect(tftp.OpOACK)
+}
+
+// A write that only waits whether its last ACK was lost makes room for a read.
+func TestStoredWriteMakesRoomForRead(t *testing.T) { onEachLoop(t, testStoredWriteMakesRoom) }
+
+func testStoredWriteMakesRoom(t *testing.T, listen listener) {
+	for name, o := range map[string]tftp.Options{"for all": {MaxTransfers: 1}, "for one client": {MaxPerClient: 1}} {
+		o.Opener, o.Depot = endless, &tftptest.Depot{}
+		s := listen.start(t, o)
+		w, p := s.peer(t), s.peer(t)
+		w.Write("log")
+		w.ExpectAck(0)
+		w.Data(1, nil)
+		w.ExpectAck(1)
+		p.Ask("a", patient)
+		p.Expect(tftp.OpOACK)
+		if got := s.report(t); got.File != "log" || got.Result != tftp.Delivered {
+			t.Errorf("%s: got report %+v", name, got)
+		}
+	}
 }

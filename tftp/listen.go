@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unique"
 )
 
 // A ListenError tells that a UDP port cannot be bound.
@@ -136,6 +137,19 @@ type datagram struct {
 	ifindex int            // the interface it came in on; 0 if the system does not tell
 }
 
+// An arrival is the server's end of a request. Few differ, so they are kept once
+// for all transfers that came the same way.
+type arrival struct {
+	conn    *requestConn
+	to      netip.Addr // the address asked; unspecified if the system does not tell
+	ifindex int        // the interface it came in on; 0 if the system does not tell
+}
+
+// arrival is how d came in on c.
+func (d datagram) arrival(c *requestConn) unique.Handle[arrival] {
+	return unique.Make(arrival{conn: c, to: d.to.Addr(), ifindex: d.ifindex})
+}
+
 // isAcceptable sorts out what no honest client sends: answers to it would hit
 // bystanders, or other TFTP servers. RRQs to a broadcast address are silently
 // ignored by RFC 1123 section 4.2.3.5.
@@ -158,6 +172,19 @@ func (d datagram) mtu() int {
 		return 0
 	}
 	return ifi.MTU
+}
+
+// named gives a link-local address the name of its interface, if it has one now.
+func named(a netip.AddrPort) netip.AddrPort {
+	index, err := strconv.Atoi(a.Addr().Zone())
+	if err != nil {
+		return a
+	}
+	ifi, err := net.InterfaceByIndex(index)
+	if err != nil {
+		return a
+	}
+	return netip.AddrPortFrom(a.Addr().WithZone(ifi.Name), a.Port())
 }
 
 // withZone gives a link-local address the zone that makes it usable.

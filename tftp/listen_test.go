@@ -1,9 +1,28 @@
 package tftp
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 )
+
+func TestLinkLocalAddressIsReportedByItsInterface(t *testing.T) {
+	t.Parallel()
+	lo, err := net.InterfaceByIndex(1) // the loopback interface, in every network namespace
+	if err != nil {
+		t.Fatal(err)
+	}
+	for from, want := range map[string]string{
+		"[fe80::1%1]:69":     "[fe80::1%" + lo.Name + "]:69",
+		"[fe80::1%eth0]:69":  "[fe80::1%eth0]:69",
+		"[fe80::1%65535]:69": "[fe80::1%65535]:69", // it is gone
+		"192.0.2.1:69":       "192.0.2.1:69",
+	} {
+		if got := named(netip.MustParseAddrPort(from)); got.String() != want {
+			t.Errorf("%s: got %s, want %s", from, got, want)
+		}
+	}
+}
 
 func TestAcceptableDatagrams(t *testing.T) {
 	t.Parallel()

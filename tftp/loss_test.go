@@ -213,7 +213,7 @@ func TestTransferGivesUp(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		terms   terms
-		timeout time.Duration
+		seconds uint8 // timeout
 		client  clientModel
 		fate    func(bool, int) fate
 		packets int // sent by the server, the ERROR included
@@ -229,8 +229,12 @@ func TestTransferGivesUp(t *testing.T) {
 			client: clientModel{deaf: true}, packets: 4, err: errNoAnswer, at: DefaultMaxIdle,
 		},
 		{
-			name: "five times a long timeout of the client", terms: withOptions(1428, 16), timeout: 10 * time.Second,
-			client: clientModel{deaf: true}, packets: 4, err: errNoAnswer, at: 50 * time.Second,
+			name: "a forged address keeps its place no longer by a long timeout", terms: withOptions(1428, 16), seconds: 255,
+			client: clientModel{deaf: true}, packets: 2, err: errNoAnswer, at: DefaultMaxIdle,
+		},
+		{
+			name: "five times a long timeout of the client", terms: plain, seconds: 10,
+			fate: deafAfter(3), packets: 3 + 1 + 4 + 1, err: errSilent, at: 50 * time.Second,
 		},
 		{
 			name: "silence in the middle", terms: plain,
@@ -239,7 +243,7 @@ func TestTransferGivesUp(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.terms.timeout = c.timeout
+			c.terms.seconds = c.seconds
 			s := &simulation{file: simFile(5000), terms: c.terms, client: c.client, fate: c.fate}
 			end := s.run()
 			if end.result != Failed || !errors.Is(end.err, c.err) || end.fault != wireTimedOut {

@@ -24,17 +24,22 @@ const defaultMTU = 1500
 type terms struct {
 	blksize    Blksize
 	windowsize Windowsize
-	timeout    time.Duration // the client's retransmission interval; 0 if it named none
-	tsize      bool          // the size was told in the OACK
-	oack       []Option      // the accepted options in the client's order and spelling; empty means no OACK
-
-	maxIdle     time.Duration // see Options
-	maxDuration time.Duration // see Options
+	seconds    uint8   // the client's retransmission interval; 0 if it named none
+	tsize      bool    // the size was told in the OACK
+	oack       *Packet // the accepted options in the client's order and spelling; nil means no OACK
+	*lifetimes
 }
+
+// lifetimes bound how long transfers live, see [Options]. They are the same for all
+// of a server.
+type lifetimes struct{ maxIdle, maxDuration time.Duration }
+
+// timeout is the client's retransmission interval; 0 if it named none.
+func (t terms) timeout() time.Duration { return time.Duration(t.seconds) * time.Second }
 
 // patience is how long a transfer lives without progress. A client that named its
 // interval has five of them.
-func (t terms) patience() time.Duration { return max(t.maxIdle, 5*t.timeout) }
+func (t terms) patience() time.Duration { return max(t.maxIdle, 5*t.timeout()) }
 
 // errOverdue is why a transfer ends that takes longer than maxDuration.
 func (t terms) errOverdue() error {
@@ -46,9 +51,7 @@ type offer struct {
 	fits   Blksize // largest block that needs no fragments, from fitting
 	limits Limits  // of the server and the file together, from Limits.and
 	size   int64   // of the file; -1 hides it (netascii)
-
-	maxIdle     time.Duration // see Options
-	maxDuration time.Duration // see Options
+	*lifetimes
 }
 
 // and joins two sets of limits: the smaller number counts, zero is no limit, and
@@ -99,10 +102,8 @@ func fitting(mtu int, v6 bool) Blksize {
 // malformed or out of range is left out of the OACK as if it had not been asked;
 // of an option that comes twice the first counts (RFC 2347 forbids it).
 func negotiate(asked []Option, o offer) terms {
-	t := terms{
-		blksize: DefaultBlksize, windowsize: DefaultWindowsize,
-		maxIdle: o.maxIdle, maxDuration: o.maxDuration,
-	}
+	t := terms{blksize: DefaultBlksize, windowsize: DefaultWindowsize, lifetimes: o.lifetimes}
+	var accepted []Option
 	seen := make(map[string]bool, len(optionRules))
 	for _, option := range asked {
 		name := strings.ToLower(option.Name)
@@ -116,8 +117,11 @@ func negotiate(asked []Option, o offer) terms {
 			continue
 		}
 		if granted, ok := rule(&t, n, o); ok {
-			t.oack = append(t.oack, Option{Name: option.Name, Value: strconv.FormatInt(granted, 10)})
+			accepted = append(accepted, Option{Name: option.Name, Value: strconv.FormatInt(granted, 10)})
 		}
+	}
+	if len(accepted) > 0 {
+		t.oack = &Packet{Op: OpOACK, Options: accepted}
 	}
 	return t
 }
@@ -177,7 +181,7 @@ func grantTimeout(t *terms, asked int64, _ offer) (int64, bool) {
 	if asked < 1 || asked > math.MaxUint8 {
 		return 0, false
 	}
-	t.timeout = time.Duration(asked) * time.Second
+	t.seconds = uint8(asked)
 	return asked, true
 }
 

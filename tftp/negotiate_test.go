@@ -94,7 +94,11 @@ func TestNegotiate(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			got := negotiate(c.asked, c.offer)
-			if diff := cmp.Diff(c.oack, got.oack); diff != "" {
+			var oack []Option
+			if got.oack != nil {
+				oack = got.oack.Options
+			}
+			if diff := cmp.Diff(c.oack, oack); diff != "" {
 				t.Errorf("OACK, -want +got:\n%s", diff)
 			}
 			blksize, window := c.blksize, c.window
@@ -104,9 +108,9 @@ func TestNegotiate(t *testing.T) {
 			if window == 0 {
 				window = DefaultWindowsize
 			}
-			if got.blksize != blksize || got.windowsize != window || got.timeout != c.timeout {
+			if got.blksize != blksize || got.windowsize != window || got.timeout() != c.timeout {
 				t.Errorf("got blksize %d, windowsize %d, timeout %v, want %d, %d, %v",
-					got.blksize, got.windowsize, got.timeout, blksize, window, c.timeout)
+					got.blksize, got.windowsize, got.timeout(), blksize, window, c.timeout)
 			}
 		})
 	}

@@ -21,11 +21,10 @@ type plainLoop struct {
 	reading         sync.WaitGroup // request loops
 	running         sync.WaitGroup // sessions
 
-	mu        sync.Mutex // guards what follows
-	closing   bool
-	sessions  map[*session]struct{}       // all, replaced ones included
-	current   map[netip.AddrPort]*session // by the client's end
-	perClient map[netip.Addr]int          // sessions by client address
+	mu       sync.Mutex // guards what follows
+	closing  bool
+	sessions map[*session]struct{}       // all, replaced ones included
+	current  map[netip.AddrPort]*session // by the client's end
 }
 
 // listenPlain binds the sockets of a plainLoop.
@@ -35,13 +34,12 @@ func listenPlain(o Options) (loop, error) {
 		return nil, err
 	}
 	return &plainLoop{
-		options:   o,
-		conns:     conns,
-		epoch:     time.Now(),
-		seed:      maphash.MakeSeed(),
-		sessions:  make(map[*session]struct{}),
-		current:   make(map[netip.AddrPort]*session),
-		perClient: make(map[netip.Addr]int),
+		options:  o,
+		conns:    conns,
+		epoch:    time.Now(),
+		seed:     maphash.MakeSeed(),
+		sessions: make(map[*session]struct{}),
+		current:  make(map[netip.AddrPort]*session),
 	}, nil
 }
 
@@ -70,6 +68,12 @@ func (s *plainLoop) stopListening() {
 	}
 }
 
+func (s *plainLoop) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
 func (s *plainLoop) closeRequests() {
 	for _, c := range s.conns {
 		// Closing a socket does not fail in a way that anyone could act upon.
@@ -89,11 +93,7 @@ func (s *plainLoop) transfersEnded() { s.running.Wait() }
 
 func (s *plainLoop) wait() { s.reading.Wait() }
 
-func (s *plainLoop) stats() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return Stats{Active: len(s.sessions), Retransmissions: s.retransmissions.Load()}
-}
+func (s *plainLoop) resent() int64 { return s.retransmissions.Load() }
 
 func (s *plainLoop) transfers() []Progress {
 	all := s.snapshot()

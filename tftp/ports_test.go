@@ -112,9 +112,16 @@ func testSinglePortStays(t *testing.T, listen listener) {
 		t.Fatal("the port is free while a transfer needs it")
 	}
 	late.Ask("a") // if it were answered its transfer would have to end too
+	late.Ask("")  // malformed
+	late.Write("a")
 	p.Ack(1)
 	p.ExpectBlock(2)
+	p.SendTo(late.Addr(), tftp.Packet{Op: tftp.OpACK, Block: 7}.Append(nil))
+	late.ExpectAck(7) // the first packet that it ever got
 	p.Ack(2)
+	if got := s.report(t); got.Client != p.Addr() {
+		t.Errorf("got report %+v", got)
+	}
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +132,35 @@ func testSinglePortStays(t *testing.T, listen listener) {
 	if err := next.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
+}
+
+// What came first is done first, also where all comes in on one port.
+func TestSinglePortKeepsTheOrder(t *testing.T) { onEachLoop(t, testSinglePortOrder) }
+
+func testSinglePortOrder(t *testing.T, listen listener) {
+	goOn := make(chan struct{})
+	s := listen.start(t, tftp.Options{
+		Opener: tftptest.Files{"a": tftptest.Bytes(2000)}, SinglePort: true,
+		Report: func(x tftp.Transfer) {
+			if x.Result == tftp.Refused {
+				<-goOn
+			}
+		},
+	})
+	p, other := s.peer(t), s.peer(t)
+	begin(p, "a")
+	p.ExpectBlock(1)
+	other.Ask("") // malformed: its report holds up the loop
+	s.report(t)
+	p.Fail(tftp.ErrUndefined, "enough")
+	p.Ask("a", option("blksize", "1024"), patient)
+	close(goOn)
+	if got := s.report(t); got.Client != p.Addr() || got.Result != tftp.Aborted {
+		t.Errorf("got report %+v", got)
+	}
+	p.Expect(tftp.OpOACK)
+	p.Ack(0)
+	p.ExpectBlock(1)
 }
 
 func TestPortRange(t *testing.T) { onEachLoop(t, testPortRange) }

@@ -144,7 +144,7 @@ func (x *reception) answer(now time.Duration) intake {
 	x.inWindow = 0
 	x.resendAt = now + x.interval()
 	o := x.wait()
-	if x.have == 0 && len(x.terms.oack) > 0 {
+	if x.have == 0 && x.terms.oack != nil {
 		o.oack = true
 		return o
 	}
@@ -156,8 +156,8 @@ func (x *reception) answer(now time.Duration) intake {
 // client's own number of seconds if it was echoed, else 1 s and doubling. The
 // client has a timer too, and does most of the work.
 func (x *reception) interval() time.Duration {
-	if x.terms.timeout > 0 {
-		return x.terms.timeout
+	if x.terms.timeout() > 0 {
+		return x.terms.timeout()
 	}
 	return min(firstAckInterval<<x.tries, maxInterval)
 }
@@ -166,9 +166,12 @@ func (x *reception) interval() time.Duration {
 // it is overdue. After the last block it stays to acknowledge that once more,
 // should the ACK be lost.
 func (x *reception) endAt() time.Duration {
-	stay := x.terms.patience()
-	if x.complete {
-		stay = max(dally, 2*x.terms.timeout)
+	stay := x.terms.maxIdle // for an address that nothing has proven
+	switch {
+	case x.complete:
+		stay = max(dally, 2*x.terms.timeout())
+	case x.started:
+		stay = x.terms.patience()
 	}
 	return min(x.progressAt+stay, x.overdueAt)
 }

@@ -3,6 +3,7 @@ package tftp
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"testing"
 	"time"
 
@@ -160,7 +161,7 @@ func TestReceptionOutlivesAnyPatternOfLoss(t *testing.T) {
 		tm := plain
 		tm.windowsize = Windowsize(rapid.IntRange(1, 20).Draw(t, "windowsize"))
 		if rapid.Bool().Draw(t, "options") {
-			tm.oack = []Option{{Name: "blksize", Value: "512"}}
+			tm.oack = &Packet{Op: OpOACK, Options: []Option{{Name: "blksize", Value: "512"}}}
 		}
 		s.run(tm)
 		if !bytes.Equal(s.stored, s.data) || s.end.result != Delivered || s.commits != 1 {
@@ -253,6 +254,25 @@ func TestReceptionSendsNoMoreThanThreeFirstAnswers(t *testing.T) {
 	}
 }
 
+// A forged address keeps its place no longer by a long timeout.
+func TestReceptionThatNothingHasProvenEnds(t *testing.T) {
+	t.Parallel()
+	asked := plain
+	asked.seconds = 255
+	x, o := newReception(asked, 0)
+	if o.deadline != DefaultMaxIdle {
+		t.Errorf("got deadline %v, want %v", o.deadline, DefaultMaxIdle)
+	}
+	if o = x.tick(DefaultMaxIdle); !o.ended || !errors.Is(o.err, errNoAnswer) {
+		t.Errorf("got %+v, want the end", o)
+	}
+	x, _ = newReception(asked, 0)
+	x.packet(Packet{Op: OpDATA, Block: 1, Data: make([]byte, 512)}, 0)
+	if got, want := x.endAt(), 5*asked.timeout(); got != want {
+		t.Errorf("after the first DATA: ends at %v, want %v", got, want)
+	}
+}
+
 // A receptionProbe feeds a reception with anything, and looks after each step at
 // what must hold whatever comes.
 type receptionProbe struct {
@@ -319,13 +339,16 @@ func (p *receptionProbe) step(data []byte, f func(x *reception) intake) {
 	if o.commit {
 		p.commits++
 	}
-	limit := x.terms.patience()
+	limit := x.terms.maxIdle
+	if x.started {
+		limit = x.terms.patience()
+	}
 	switch {
 	case !bytes.HasPrefix(p.file, p.stored) || x.bytes != int64(len(p.stored)):
 		p.t.Fatalf("%d bytes are stored, %d counted, or they are wrong", len(p.stored), x.bytes)
 	case x.complete != (p.commits == 1) || p.commits > 1 || x.complete && len(p.stored) != len(p.file):
 		p.t.Fatalf("%d commits with %d of %d bytes", p.commits, len(p.stored), len(p.file))
-	case o.oack && (x.have > 0 || len(x.terms.oack) == 0) || o.ack && o.block != blockNumber(x.have):
+	case o.oack && (x.have > 0 || x.terms.oack == nil) || o.ack && o.block != blockNumber(x.have):
 		p.t.Fatalf("answered %+v with %d blocks", o, x.have)
 	case p.firstSends > maxFirstSends:
 		p.t.Fatalf("the first answer is sent %d times", p.firstSends)
@@ -348,7 +371,7 @@ func FuzzReception(f *testing.F) {
 		agreed := plain
 		if oack {
 			agreed = withOptions(max(Blksize(blksize), MinBlksize), max(Windowsize(windowsize), 1))
-			agreed.timeout = time.Duration(timeout) * time.Second
+			agreed.seconds = timeout
 		}
 		p := &receptionProbe{t: t, file: simFile(int(size)), last: int64(size)/int64(agreed.blksize) + 1, firstSends: 1}
 		p.x, p.o = newReception(agreed, 0)

@@ -1,6 +1,9 @@
 package tftp
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // The bounds of the adaptive retransmission interval. RFC 6298 wants at least a
 // second, for TCP's sake; here one lost packet stops everything, and the links
@@ -27,20 +30,24 @@ const (
 // ever be measured, and the interval would grow to its cap. So each ACK from
 // inside a window takes one doubling back.
 type estimator struct {
-	smoothed  time.Duration // 0: nothing measured
-	variation time.Duration
+	smoothed  micros // 0: nothing measured
+	variation micros
 	doubled   uint8 // number of doublings in force
 }
 
+// micros is a duration in microseconds, in half the memory; it reaches for half an
+// hour.
+type micros int32
+
 // measured takes in one round trip.
-func (e *estimator) measured(rtt time.Duration) {
+func (e *estimator) measured(roundTrip time.Duration) {
 	e.doubled = 0
-	rtt = max(rtt, time.Nanosecond) // 0 would mean "nothing measured"
+	rtt := micros(min(max(roundTrip.Microseconds(), 1), math.MaxInt32)) // 0 would mean "nothing measured"
 	if e.smoothed == 0 {
 		e.smoothed, e.variation = rtt, rtt/2
 		return
 	}
-	e.variation += ((e.smoothed - rtt).Abs() - e.variation) / 4
+	e.variation += (max(e.smoothed-rtt, rtt-e.smoothed) - e.variation) / 4
 	e.smoothed += (rtt - e.smoothed) / 8
 }
 
@@ -67,5 +74,6 @@ func (e *estimator) base() time.Duration {
 	if e.smoothed == 0 {
 		return firstInterval
 	}
-	return min(max(e.smoothed+4*e.variation, minInterval), maxInterval)
+	interval := time.Duration(e.smoothed) + 4*time.Duration(e.variation)
+	return min(max(interval*time.Microsecond, minInterval), maxInterval)
 }

@@ -48,7 +48,13 @@ func (listen listener) start(t *testing.T, o tftp.Options) *running {
 		o.Listen = "127.0.0.1:0"
 	}
 	r := &running{reports: make(chan tftp.Transfer, 1000), served: make(chan error, 1)}
-	o.Report = func(x tftp.Transfer) { r.reports <- x }
+	report := o.Report
+	o.Report = func(x tftp.Transfer) {
+		r.reports <- x
+		if report != nil {
+			report(x)
+		}
+	}
 	server, err := listen(o)
 	if err != nil {
 		t.Fatal(err)

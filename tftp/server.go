@@ -37,7 +37,8 @@ type Options struct {
 
 	// Report, if set, is told of each transfer that ended, refused ones
 	// included, exactly once. It may be called by many goroutines at once and
-	// must not block.
+	// must not block. It may ask the server for its Stats and Transfers, but must
+	// not end it: StopListening and Shutdown wait for the goroutine it is called by.
 	Report func(Transfer)
 
 	// Allow are the networks whose clients are served; empty means all. Requests
@@ -49,15 +50,16 @@ type Options struct {
 	// interface that the RRQ came in on: MTU - 32 for IPv4, - 52 for IPv6.
 	Limits Limits
 
-	// MaxTransfers is how many transfers may run at once; 0 means 1000. Reads and
-	// writes are counted apart, here and for a client.
+	// MaxTransfers is how many transfers may run at once, reads and writes together;
+	// 0 means 1000.
 	MaxTransfers int
 	// MaxPerClient is how many transfers may run at once for one client
 	// address; 0 means 64.
 	MaxPerClient int
 
 	// MaxIdle is how long a transfer lives without progress; 0 means 20 s. A client
-	// that names a timeout gets five times that, if it is longer.
+	// that names a timeout gets five times that, if it is longer, once it has
+	// answered: the address of its request may be forged.
 	MaxIdle time.Duration
 	// MaxDuration is how long a transfer lives in all; 0 means 6 hours.
 	MaxDuration time.Duration
@@ -81,8 +83,11 @@ type Options struct {
 	// Node is copied into each Transfer.
 	Node string
 
-	writes *writes // never nil once the server listens
-	ports  *ports  // likewise
+	// These are never nil once the server listens.
+	writes    *writes
+	ports     *ports
+	gate      *gate
+	lifetimes *lifetimes
 }
 
 func (o *Options) validate() error {
@@ -116,6 +121,7 @@ func (o *Options) setDefaults() {
 type Server struct {
 	loop    loop
 	writes  *writes
+	gate    *gate
 	drained func() <-chan struct{}
 }
 
@@ -141,7 +147,8 @@ type loop interface {
 	// wait returns when requests are no longer read, all transfers have ended
 	// and all goroutines are gone.
 	wait()
-	stats() Stats
+	// resent counts the DATA packets sent again.
+	resent() int64
 	// transfers are those that run, in any order.
 	transfers() []Progress
 }
@@ -171,13 +178,15 @@ func listenWith(o Options, listen func(Options) (loop, error)) (*Server, error) 
 		return nil, err
 	}
 	o.setDefaults()
+	o.lifetimes = &lifetimes{maxIdle: o.MaxIdle, maxDuration: o.MaxDuration}
 	o.ports = newPorts(&o)
+	o.gate = newGate(&o)
 	o.writes = newWrites(&o)
 	l, err := listen(o)
 	if err != nil {
 		return nil, err
 	}
-	return &Server{loop: l, writes: o.writes, drained: sync.OnceValue(func() <-chan struct{} {
+	return &Server{loop: l, writes: o.writes, gate: o.gate, drained: sync.OnceValue(func() <-chan struct{} {
 		done := make(chan struct{})
 		go func() {
 			l.transfersEnded()
@@ -213,11 +222,11 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
-// Shutdown ends the server. No request is taken from now on, and the port is
-// free at once, or with the last transfer if it has a [Options.SinglePort]. Transfers that run go on; when ctx ends, the rest is cut, and
-// each client is sent an ERROR. Shutdown returns when all goroutines are gone,
-// and an error that wraps ctx's if transfers had to be cut. It may be called
-// often, at once and before Serve.
+// Shutdown ends the server. No request is taken from now on, and the port is free
+// at once, or with the last transfer if it has a [Options.SinglePort]. Transfers
+// that run go on; when ctx ends, the rest is cut, and each client is sent an ERROR.
+// Shutdown returns when all goroutines are gone, and an error that wraps ctx's if
+// transfers had to be cut. It may be called often, at once and before Serve.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.StopListening()
 	select {
@@ -246,14 +255,15 @@ func (s *Server) cut() int { return s.loop.cut() + s.writes.cut() }
 
 // Stats tells how busy the server is.
 func (s *Server) Stats() Stats {
-	st := s.loop.stats()
-	st.Active += s.writes.active()
-	return st
+	return Stats{Active: s.gate.count(), Retransmissions: s.loop.resent()}
 }
 
 // Transfers describes all running transfers, the oldest first.
 func (s *Server) Transfers() []Progress {
 	list := append(s.loop.transfers(), s.writes.transfers()...)
+	for i := range list {
+		list[i].Client = named(list[i].Client)
+	}
 	slices.SortFunc(list, func(a, b Progress) int { return a.Since.Compare(b.Since) })
 	return list
 }
@@ -262,6 +272,7 @@ func (s *Server) Transfers() []Progress {
 func (o *Options) report(t Transfer) {
 	if o.Report != nil {
 		t.Node = o.Node
+		t.Client, t.Local = named(t.Client), named(t.Local)
 		t.Time = time.Now()
 		o.Report(t)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 )
 
 // A session carries out one transfer: it has the socket, the clock and the file
@@ -17,6 +18,7 @@ type session struct {
 	server  *plainLoop
 	client  netip.AddrPort
 	local   netip.AddrPort // address and port the RRQ went to
+	by      unique.Handle[arrival]
 	request Request
 	digest  uint64 // of the RRQ's bytes
 	began   time.Duration
@@ -49,9 +51,9 @@ type mail struct {
 	cut        bool // the server shuts down
 }
 
-func newSession(s *plainLoop, r Request, t Transfer, digest uint64) *session {
+func newSession(s *plainLoop, r Request, t Transfer, by unique.Handle[arrival], digest uint64) *session {
 	return &session{
-		server: s, client: t.Client, local: t.Local,
+		server: s, client: t.Client, local: t.Local, by: by,
 		request: r, digest: digest, began: s.now(), since: time.Now(), event: t,
 	}
 }
@@ -152,8 +154,7 @@ func (x *session) open(ctx context.Context) (file File, wire io.ReaderAt, size i
 	if size < 0 {
 		return file, nil, 0, x.refusal(ctx, fmt.Errorf("the file's size is %d", size))
 	}
-	x.event.Size, x.event.Label, x.event.Tag = size, file.Label(), tagOf(file)
-	x.opened.Store(&openedFile{label: file.Label(), size: size})
+	x.event.Label, x.event.Tag = file.Label(), tagOf(file)
 	if x.request.Mode == Netascii {
 		translated, err := newNetasciiReader(ctx, file, size)
 		if err != nil {
@@ -161,6 +162,8 @@ func (x *session) open(ctx context.Context) (file File, wire io.ReaderAt, size i
 		}
 		size, wire = translated.wire, translated
 	}
+	x.event.Size = file.Size()
+	x.opened.Store(&openedFile{label: file.Label(), size: file.Size()})
 	return file, wire, size, output{}
 }
 

@@ -83,7 +83,7 @@ func (s *simulation) send(f flight) {
 func (s *simulation) perform(o output) {
 	s.deadline = o.deadline
 	if o.oack {
-		s.send(flight{packet: Packet{Op: OpOACK, Options: s.terms.oack}})
+		s.send(flight{packet: *s.terms.oack})
 	}
 	size := int64(s.terms.blksize)
 	for n := o.data.first; n < o.data.end; n++ {
@@ -216,14 +216,14 @@ func simFile(n int) []byte {
 func withOptions(blksize Blksize, windowsize Windowsize) terms {
 	t := plain
 	t.blksize, t.windowsize = blksize, windowsize
-	t.oack = []Option{{"blksize", fmt.Sprint(blksize)}, {"windowsize", fmt.Sprint(windowsize)}}
+	t.oack = &Packet{Op: OpOACK, Options: []Option{{"blksize", fmt.Sprint(blksize)}, {"windowsize", fmt.Sprint(windowsize)}}}
 	return t
 }
 
 // plain are the terms of a transfer without options.
 var plain = terms{
 	blksize: DefaultBlksize, windowsize: DefaultWindowsize,
-	maxIdle: DefaultMaxIdle, maxDuration: DefaultMaxDuration,
+	lifetimes: &lifetimes{maxIdle: DefaultMaxIdle, maxDuration: DefaultMaxDuration},
 }
 
 // wantDelivered runs s and fails the test unless the client has the exact bytes.

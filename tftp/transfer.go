@@ -35,7 +35,8 @@ var (
 // any moment it likes, never going back. Every method returns what to do next.
 // Block numbers are absolute, counted from 1.
 //
-// It is a plain value of fixed size. It is not safe for concurrent use.
+// It is a plain value of fixed size, and small, for there may be tens of thousands.
+// It is not safe for concurrent use.
 type transfer struct {
 	terms terms
 	size  int64 // payload bytes of the whole transfer
@@ -45,18 +46,19 @@ type transfer struct {
 	next  int64 // block to send next
 	high  int64 // highest block ever sent
 
-	proven     bool          // an ACK came: the RRQ was not forged
-	provenAt   time.Duration // when
-	askedAgain bool          // the same RRQ came once more before any ACK
-	firstSends int           // of the first packet, by our own timer
+	provenAt   time.Duration // when an ACK came first
 	progressAt time.Duration // start, or the last ACK that told something new
 	resendAt   time.Duration // when the client's silence means loss
 	overdueAt  time.Duration // when it ends, whatever its progress
 
-	rtt     estimator
 	timed   int64         // blocks from here to high were sent once, and last
 	timedAt time.Duration // when they were sent
 	resent  int64         // DATA packets sent more than once
+
+	rtt        estimator
+	proven     bool  // an ACK came: the RRQ was not forged
+	askedAgain bool  // the same RRQ came once more before any ACK
+	firstSends uint8 // of the first packet, by our own timer
 }
 
 // blocks is a range of absolute block numbers, from first up to but not
@@ -70,6 +72,7 @@ func (b blocks) count() int64 { return b.end - b.first }
 type output struct {
 	oack     bool          // send the OACK
 	data     blocks        // send these blocks, maxBurst at most
+	resent   int64         // how many of them were sent before
 	fault    wireError     // send this ERROR, unless it is zero
 	deadline time.Duration // call tick at this time, or at once if it has passed
 
@@ -89,7 +92,7 @@ func newTransfer(t terms, size int64, now time.Duration) (transfer, output) {
 		progressAt: now,
 		overdueAt:  now + t.maxDuration,
 	}
-	if len(t.oack) > 0 {
+	if t.oack != nil {
 		x.acked = -1
 	}
 	return x, x.sendFirst(now)
@@ -186,12 +189,13 @@ func (x *transfer) advance(n int64, now time.Duration) output {
 // fill sends what the window still has room for, a burst at most.
 func (x *transfer) fill(now time.Duration) output {
 	b := blocks{first: x.next, end: min(x.windowEnd(), x.next+maxBurst)}
-	x.resent += max(0, min(x.high+1, b.end)-b.first)
+	resent := max(0, min(x.high+1, b.end)-b.first)
+	x.resent += resent
 	x.timed, x.timedAt = max(b.first, x.high+1), now
 	x.next, x.high = b.end, max(x.high, b.end-1)
 	x.resendAt = now + x.interval()
 	o := x.wait()
-	o.data = b
+	o.data, o.resent = b, resent
 	return o
 }
 
@@ -221,8 +225,8 @@ func (x *transfer) sendFirst(now time.Duration) output {
 // it was echoed (RFC 2349), firstInterval before the first ACK, else as measured.
 func (x *transfer) interval() time.Duration {
 	switch {
-	case x.terms.timeout > 0:
-		return x.terms.timeout
+	case x.terms.timeout() > 0:
+		return x.terms.timeout()
 	case !x.proven:
 		return firstInterval
 	default:
@@ -237,9 +241,12 @@ func (x *transfer) mayResend() bool { return x.proven || x.firstSends < maxFirst
 func (x *transfer) lastSent() bool { return x.acked >= 0 && x.next > x.last }
 
 // endAt is when the transfer ends without another ACK, at the latest when it is
-// overdue.
+// overdue. An address that nothing has proven gets no patience of its choice.
 func (x *transfer) endAt() time.Duration {
-	stay := x.terms.patience()
+	stay := x.terms.maxIdle
+	if x.proven {
+		stay = x.terms.patience()
+	}
 	if x.delivered() {
 		stay = min(stay, x.dallyTime())
 	}
@@ -252,8 +259,8 @@ func (x *transfer) endAt() time.Duration {
 // a client that asked again before any ACK: that one is there, and misses the
 // block.
 func (x *transfer) dallyTime() time.Duration {
-	stay := max(dally, 3*x.terms.timeout)
-	if x.proven && x.terms.timeout == 0 {
+	stay := max(dally, 3*x.terms.timeout())
+	if x.proven && x.terms.timeout() == 0 {
 		stay = max(stay, (1+2+4+8+1)*x.rtt.base())
 	}
 	return stay

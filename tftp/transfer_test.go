@@ -68,10 +68,10 @@ func TestTransferSplitsLongWindows(t *testing.T) {
 func TestTransferObeysTimeoutOption(t *testing.T) {
 	t.Parallel()
 	asked := plain
-	asked.timeout = 3 * time.Second
+	asked.seconds = 3
 	x, o := rrq(asked, 5000)
 	for i := range 2 {
-		if want := time.Duration(i+1) * asked.timeout; o.deadline != want {
+		if want := time.Duration(i+1) * asked.timeout(); o.deadline != want {
 			t.Fatalf("got deadline %v, want %v", o.deadline, want)
 		}
 		wantNothing(t, x.tick(o.deadline-1))
@@ -80,7 +80,7 @@ func TestTransferObeysTimeoutOption(t *testing.T) {
 	}
 	o = x.packet(ack(1), 7*time.Second)
 	for i := range 3 {
-		if want := time.Duration(i+1)*asked.timeout + 7*time.Second; o.deadline != want {
+		if want := time.Duration(i+1)*asked.timeout() + 7*time.Second; o.deadline != want {
 			t.Fatalf("after the first ACK: got deadline %v, want %v", o.deadline, want)
 		}
 		o = x.tick(o.deadline)
@@ -203,7 +203,7 @@ func TestSilenceAfterLastBlock(t *testing.T) {
 func TestOverdueTransferEnds(t *testing.T) {
 	t.Parallel()
 	brief := plain
-	brief.maxDuration = time.Minute
+	brief.lifetimes = &lifetimes{maxIdle: DefaultMaxIdle, maxDuration: time.Minute}
 	x, o := rrq(brief, 1<<20)
 	now, n := time.Duration(0), BlockNumber(0)
 	for ; now < brief.maxDuration; now += 10 * time.Second {
@@ -218,7 +218,7 @@ func TestOverdueTransferEnds(t *testing.T) {
 			t.Errorf("%s: got %+v, want the end", name, o)
 		}
 	}
-	brief.maxDuration = time.Second
+	brief.lifetimes = &lifetimes{maxIdle: DefaultMaxIdle, maxDuration: time.Second}
 	x, _ = rrq(brief, 100)
 	if o = x.tick(time.Second); !o.ended || o.result != Delivered || o.fault.code != 0 {
 		t.Errorf("after the last block: got %+v, want it delivered", o)
@@ -255,7 +255,12 @@ type transferProbe struct {
 }
 
 // limit is how long a transfer may go on without progress.
-func (p *transferProbe) limit() time.Duration { return p.x.terms.patience() }
+func (p *transferProbe) limit() time.Duration {
+	if p.x.proven {
+		return p.x.terms.patience()
+	}
+	return p.x.terms.maxIdle
+}
 
 // step lets one thing happen. own tells that nothing came from the client.
 func (p *transferProbe) step(own bool, f func(x *transfer) output) {
@@ -337,7 +342,7 @@ func FuzzTransfer(f *testing.F) {
 		agreed := plain
 		if oack {
 			agreed = withOptions(max(Blksize(blksize), MinBlksize), max(Windowsize(windowsize), 1))
-			agreed.timeout = time.Duration(timeout) * time.Second
+			agreed.seconds = timeout
 		}
 		p := &transferProbe{t: t, firstSends: 1}
 		p.x, p.o = newTransfer(agreed, int64(size), 0)

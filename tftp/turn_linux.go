@@ -67,7 +67,7 @@ func (t *turn) act(w *worker) {
 	clear(t.idle)
 	clear(t.reports)
 	t.reading, t.idle, t.reports = t.reading[:0], t.idle[:0], t.reports[:0]
-	if ended > 0 && l.gate.gone(ended) {
+	if ended > 0 && l.gone(ended) {
 		// Not here: a socket that is being read, which may be on this very
 		// goroutine, waits for the end of that when it is closed.
 		l.running.Go(l.closeSockets)

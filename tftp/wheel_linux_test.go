@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unique"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
@@ -101,13 +103,23 @@ func TestRefusedSegmentsAreRemembered(t *testing.T) {
 		{os.ErrClosed, false, false},
 	} {
 		links := newInterfaces()
-		f := &flow{worker: &worker{loop: &batchLoop{interfaces: links}}, ifindex: 7}
+		f := &flow{worker: &worker{loop: &batchLoop{interfaces: links}}}
+		f.by = unique.Make(arrival{ifindex: 7})
 		if got := f.refusesSegments(c.err); got != c.refused || f.single.Load() != c.refused {
 			t.Errorf("%v: got %t", c.err, got)
 		}
 		if got := links.refusesSegments(7); got != c.device || links.refusesSegments(8) {
 			t.Errorf("%v: remembered of the interface: %t", c.err, got)
 		}
+	}
+}
+
+// Ten thousand open transfers are to take less than a kilobyte each, and the garbage
+// collector lets twice of what is in use grow. 320 is a size of Go's allocator.
+func TestFlowIsSmall(t *testing.T) {
+	t.Parallel()
+	if got := unsafe.Sizeof(flow{}); got > 320 {
+		t.Errorf("a flow takes %d bytes, want 320 at most", got)
 	}
 }
 

@@ -5,7 +5,7 @@ package tftp
 // waits for it. While something is, it does not: whoever brings the chunk would
 // overtake this turn, and a client takes packets out of order for loss.
 func (w *worker) pump(t *turn, f *flow) {
-	for f.pending.count() > 0 && t.out.hasRoom() {
+	for f.hasPending() && t.out.hasRoom() {
 		if w.window(t, f) {
 			continue
 		}
@@ -21,12 +21,12 @@ func (w *worker) pump(t *turn, f *flow) {
 // there, and tells whether there were any.
 func (w *worker) window(t *turn, f *flow) bool {
 	var k *chunk
-	first, begin := len(t.out.vectors), f.pending.first
-	end := min(f.pending.end, begin+f.segments())
-	for ok := true; ok && f.pending.first < end; {
+	first, begin := len(t.out.vectors), f.pending
+	end := min(f.x.next, begin+f.segments())
+	for ok := true; ok && f.pending < end; {
 		k, ok = w.block(t, f, k)
 	}
-	n := f.pending.first - begin
+	n := f.pending - begin
 	if n == 0 {
 		return false
 	}
@@ -45,11 +45,11 @@ func (w *worker) window(t *turn, f *flow) bool {
 // block collects the first pending block, if it is there. k is the chunk of the
 // block before it, nil if there is none; the one of this block's end is returned.
 func (w *worker) block(t *turn, f *flow, k *chunk) (*chunk, bool) {
-	n := f.pending.first
+	n := f.pending
 	begin, end := f.extent(n)
 	if begin == end { // the empty last block
 		t.out.head(n)
-		f.pending.first++
+		f.pending++
 		return k, true
 	}
 	head := w.chunk(t, f, k, begin/chunkSize)
@@ -68,7 +68,7 @@ func (w *worker) block(t *turn, f *flow, k *chunk) (*chunk, bool) {
 	if tail != head {
 		t.out.piece(tail.data[:end-tail.index*chunkSize])
 	}
-	f.pending.first++
+	f.pending++
 	return tail, true
 }
 
@@ -94,7 +94,7 @@ func (w *worker) chunk(t *turn, f *flow, k *chunk, index int64) *chunk {
 // whether it is still missing. The other chunk of a block that lies in two is
 // held meanwhile, or two clients with a small cache could take turns for ever.
 func (w *worker) mustWait(t *turn, f *flow) bool {
-	begin, end := f.extent(f.pending.first)
+	begin, end := f.extent(f.pending)
 	w.letGo(f)
 	for index := begin / chunkSize; index*chunkSize < end; index++ {
 		if k := f.file.pin(index); k != nil {
@@ -125,11 +125,11 @@ func (w *worker) letGo(f *flow) {
 // readAhead has the next chunk read while the second half of this one is sent,
 // and lets the last one go.
 func (w *worker) readAhead(t *turn, f *flow) {
-	at := (f.pending.first - 1) * int64(f.x.terms.blksize)
+	at := (f.pending - 1) * int64(f.x.terms.blksize)
 	next := at/chunkSize + 1
 	cached := f.file
-	for ; f.passed < at/chunkSize; f.passed++ {
-		w.loop.cache.passed(cached, f.passed)
+	for ; int64(f.passed) < at/chunkSize; f.passed++ {
+		w.loop.cache.passed(cached, int64(f.passed))
 	}
 	if at%chunkSize < chunkSize/2 || next >= int64(len(cached.chunks)) || cached.chunks[next].Load() != nil {
 		return

@@ -31,6 +31,7 @@ type worker struct {
 
 	mu          sync.Mutex // guards what follows
 	flows       map[endpoint]*flow
+	tags        map[*flow]any // that a [Tagger] gave; few transfers have one
 	wheel       wheel
 	armed       time.Duration      // when timer goes off; 0 if it does not
 	dally       queue              // flows that have sent their last block, the oldest first
@@ -106,11 +107,12 @@ func (w *worker) keepTime() {
 		w.armed = 0
 		w.rotate(t.now)
 		for _, f := range w.wheel.advance(t.now, nil) {
-			switch {
-			case f.waiting: // for our own disk: that is no silence of the client
-			case f.deadline > t.now:
-				w.wheel.add(f, f.deadline, t.now)
-			default:
+			if f.waiting {
+				continue // for our own disk: that is no silence of the client
+			}
+			if deadline := f.x.wait().deadline; deadline > t.now {
+				w.wheel.add(f, deadline, t.now)
+			} else {
 				t.more = append(t.more, f)
 			}
 		}
@@ -168,8 +170,8 @@ func (w *worker) stranger(t *turn, s *socket, from endpoint, b []byte) {
 		// the answer.
 		return
 	}
-	if r, ok := w.loop.gate.routeTo(from, s); ok {
-		t.out.add(r, nil, wireUnknownTID.packet())
+	if by, ok := w.loop.options.gate.arrivalOf(from.host()); ok {
+		t.out.add(route{sock: s, to: from, by: by}, nil, wireUnknownTID.packet())
 	}
 }
 
@@ -207,13 +209,14 @@ func (w *worker) rotate(now time.Duration) {
 
 // perform does what a state machine wants.
 func (w *worker) perform(t *turn, f *flow, o output) {
-	w.resent.Add(f.x.resent - f.counted)
-	f.counted = f.x.resent
+	if o.resent > 0 {
+		w.resent.Add(o.resent)
+	}
 	if o.oack {
-		t.out.add(f.route, f, Packet{Op: OpOACK, Options: f.x.terms.oack}.Append(nil))
+		t.out.add(f.route, f, f.x.terms.oack.Append(nil))
 	}
 	if o.data.count() > 0 {
-		f.pending, f.waiting = o.data, false
+		f.pending, f.waiting = o.data.first, false
 	}
 	if o.ended {
 		w.end(t, f, o)
@@ -232,7 +235,7 @@ func (w *worker) resume(t *turn, f *flow) {
 		f.waiting = false
 		f.x.delayed(t.now - f.waitedAt)
 	}
-	if f.pending.count() == 0 && f.x.wait().deadline <= t.now {
+	if !f.hasPending() && f.x.wait().deadline <= t.now {
 		w.perform(t, f, f.x.tick(t.now))
 		return
 	}
@@ -246,19 +249,19 @@ func (w *worker) settle(t *turn, f *flow) {
 		return
 	}
 	w.letGo(f)
-	f.deadline = f.x.wait().deadline
-	if f.pending.count() > 0 || f.deadline <= t.now {
+	deadline := f.x.wait().deadline
+	if f.hasPending() || deadline <= t.now {
 		t.more = append(t.more, f)
 		return
 	}
 	switch {
 	case f.tick == 0:
-		w.wheel.add(f, f.deadline, t.now)
-	case f.deadline < time.Duration(f.tick-1)*wheelTick:
+		w.wheel.add(f, deadline, t.now)
+	case deadline < time.Duration(f.tick-1)*wheelTick:
 		// Later ones need no change: when the old time comes it is looked up
 		// again, which is rarer than ACKs are.
 		w.wheel.remove(f)
-		w.wheel.add(f, f.deadline, t.now)
+		w.wheel.add(f, deadline, t.now)
 	}
 	if !f.dallying && f.x.delivered() {
 		w.dally.push(f)
@@ -275,6 +278,7 @@ func (w *worker) end(t *turn, f *flow, o output) {
 		t.out.add(f.route, f, o.fault.packet())
 	}
 	t.reports = append(t.reports, f.event(o, t.now))
+	delete(w.tags, f)
 	w.wheel.remove(f)
 	w.dally.remove(f)
 	w.letGo(f)
@@ -286,7 +290,7 @@ func (w *worker) end(t *turn, f *flow, o output) {
 		w.ended = make(map[endpoint]trace)
 	}
 	w.ended[f.to] = trace{sock: f.sock, delivered: o.result == Delivered || w.trace(f.to).delivered}
-	w.loop.gate.leave(f)
+	w.loop.options.gate.leave(f.to.host())
 	if f.file != nil {
 		t.idle = append(t.idle, f.file)
 	}

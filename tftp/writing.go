@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 )
 
 // writes is the part of a server that takes files from clients. Boards write logs
@@ -70,11 +71,12 @@ func (w *writes) request(ctx context.Context, r Request, t Transfer, c *requestC
 	case old != nil && old.digest == one.digest && !old.begun.Load():
 		old.repeat()
 		return wireError{}, nil
-	case len(w.current) >= w.options.MaxTransfers && !w.evict(netip.Addr{}),
-		old == nil && w.ofClient(t.Client.Addr()) >= w.options.MaxPerClient && !w.evict(t.Client.Addr()):
-		return wireBusy, errBusy
 	case old != nil:
-		old.cancel(errReplaced)
+		old.cancel(errReplaced) // its place is the new one's
+	default:
+		if err := w.enter(t.Client.Addr(), d.arrival(c)); err != nil {
+			return wireBusy, err
+		}
 	}
 	ctx, one.cancel = context.WithCancelCause(ctx)
 	w.current[t.Client] = one
@@ -82,27 +84,43 @@ func (w *writes) request(ctx context.Context, r Request, t Transfer, c *requestC
 	return wireError{}, nil
 }
 
-// ofClient counts the transfers of one address. The caller holds w.mu.
-func (w *writes) ofClient(addr netip.Addr) (n int) {
-	for client := range w.current {
-		if client.Addr() == addr {
-			n++
-		}
+// enter takes a place, in the last resort that of a transfer that has all it
+// wanted. The caller holds w.mu.
+func (w *writes) enter(client netip.Addr, by unique.Handle[arrival]) error {
+	err := w.options.gate.enter(client, by)
+	if err != nil && w.drop(whose(err, client)) {
+		err = w.options.gate.enter(client, by)
 	}
-	return n
+	return err
 }
 
 // evict ends a transfer whose file is in place, one of addr unless that is the zero
-// Addr, and tells whether there was one. The caller holds w.mu.
+// Addr, and tells whether there was one.
 func (w *writes) evict(addr netip.Addr) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.drop(addr)
+}
+
+// drop is evict where the caller holds w.mu.
+func (w *writes) drop(addr netip.Addr) bool {
 	for client, one := range w.current {
 		if one.stored.Load() && (!addr.IsValid() || client.Addr() == addr) {
 			one.cancel(errReplaced)
-			delete(w.current, client)
+			w.leave(one)
 			return true
 		}
 	}
 	return false
+}
+
+// leave gives the place of a transfer free, unless that was done or another one has
+// it. The caller holds w.mu.
+func (w *writes) leave(one *writing) {
+	if client := one.event.Client; w.current[client] == one {
+		delete(w.current, client)
+		w.options.gate.leave(client.Addr())
+	}
 }
 
 // stopListening takes no more requests.
@@ -119,13 +137,6 @@ func (w *writes) cut() int {
 	for _, one := range w.current {
 		one.cancel(errShutdown)
 	}
-	return len(w.current)
-}
-
-// active is how many transfers run.
-func (w *writes) active() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	return len(w.current)
 }
 
@@ -162,9 +173,7 @@ func (x *writing) run(ctx context.Context, c *requestConn, d datagram) {
 	}
 	w := x.writes
 	w.mu.Lock()
-	if w.current[x.event.Client] == x {
-		delete(w.current, x.event.Client)
-	}
+	w.leave(x)
 	w.mu.Unlock()
 	w.options.report(x.event)
 }
@@ -259,7 +268,7 @@ func (x *writing) send(o intake) {
 	case o.fault.code != 0:
 		b = o.fault.packet()
 	case o.oack:
-		b = Packet{Op: OpOACK, Options: x.x.terms.oack}.Append(nil)
+		b = x.x.terms.oack.Append(nil)
 	case o.ack:
 		b = Packet{Op: OpACK, Block: o.block}.Append(nil)
 	default:

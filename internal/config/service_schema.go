@@ -219,7 +219,7 @@ func tftpTable(c *TFTP, write table) table {
 		{
 			name: "max_transfers", def: "1000", example: "200",
 			value: number(&c.MaxTransfers, 1, maxTransfersLimit),
-			doc:   "How many transfers run at once, those of [tftp.write] counted apart. One more is told to try again.",
+			doc:   "How many transfers run at once, those of [tftp.write] too. One more is told to try again.",
 		},
 		{
 			name: "max_transfers_per_client", def: "64", example: "8",
@@ -229,7 +229,7 @@ func tftpTable(c *TFTP, write table) table {
 		{
 			name: "max_idle", def: `"20s"`, example: `"1m"`,
 			value: duration(&c.MaxIdle, time.Second, time.Hour),
-			doc:   "How long a transfer waits for a client that is silent. U-Boot asks again after 5 s. A client that names a timeout gets five times that, if it is longer.",
+			doc:   "How long a transfer waits for a client that is silent. U-Boot asks again after 5 s. A client that names a timeout gets five times that, if it is longer, from its first answer on.",
 		},
 		{
 			name: "max_duration", def: `"6h"`, example: `"30m"`,

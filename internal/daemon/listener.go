@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -33,26 +34,35 @@ type listener struct {
 	serving sync.WaitGroup // servers that are not gone yet
 
 	mu       sync.Mutex // guards what follows; binding a port is done under it
+	closed   bool       // shut down: nobody can hold it any more
 	holders  map[string]bool
-	server   *tftp.Server // nil while down
-	draining map[*tftp.Server]bool
-	resent   int64 // retransmissions of servers that are gone
+	server   *tftp.Server                   // nil while down
+	draining map[*tftp.Server]chan struct{} // closed when the server is gone
+	resent   int64                          // retransmissions of servers that are gone
 }
+
+// errClosed is why a holder comes too late.
+var errClosed = errors.New("netbootd is stopping")
 
 // hold brings the listener up if it is not, and returns after it is bound. An
 // error means that the holder does not hold it. With a single port it waits until
-// transfers have ended that still need the port, for the drain time at most.
+// transfers have ended that still need the port, or until ctx ends.
 func (l *listener) hold(ctx context.Context, holder string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.options.SinglePort && l.server == nil && len(l.draining) > 0 {
-		server := slices.Collect(maps.Keys(l.draining))[0]
+	for gone := l.portTaken(); gone != nil && !l.closed; gone = l.portTaken() {
 		l.mu.Unlock()
-		err := l.drained(ctx, server, l.drain)
-		l.mu.Lock()
-		if err != nil {
-			return err
+		select {
+		case <-gone:
+		case <-ctx.Done():
 		}
+		l.mu.Lock()
+		if ctx.Err() != nil {
+			return fmt.Errorf("transfers still need the single port: %w", ctx.Err())
+		}
+	}
+	if l.closed {
+		return errClosed
 	}
 	if l.server == nil {
 		server, err := tftp.Listen(l.options)
@@ -74,6 +84,17 @@ func (l *listener) hold(ctx context.Context, holder string) error {
 	return nil
 }
 
+// portTaken is closed when the next server is gone that still needs the single
+// port; it is nil if there is none. The caller holds l.mu.
+func (l *listener) portTaken() <-chan struct{} {
+	if l.options.SinglePort && l.server == nil {
+		for _, gone := range l.draining {
+			return gone
+		}
+	}
+	return nil
+}
+
 // letGo takes a holder away. With the last one the port is given back at once, and
 // the server is returned, for [listener.drained] to wait for its transfers; else
 // nil. Meanwhile the listener may come up again.
@@ -88,9 +109,9 @@ func (l *listener) letGo(holder string) *tftp.Server {
 	server.StopListening()
 	l.server = nil
 	if l.draining == nil {
-		l.draining = make(map[*tftp.Server]bool)
+		l.draining = make(map[*tftp.Server]chan struct{})
 	}
-	l.draining[server] = true
+	l.draining[server] = make(chan struct{})
 	l.mu.Unlock()
 	l.logger.Info("TFTP is down: nobody holds it", "transfers", server.Stats().Active)
 	return server
@@ -108,9 +129,10 @@ func (l *listener) drained(ctx context.Context, server *tftp.Server, within time
 	err := server.Shutdown(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.draining[server] {
+	if gone := l.draining[server]; gone != nil {
 		l.resent += server.Stats().Retransmissions
 		delete(l.draining, server)
+		close(gone)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return nil
@@ -118,9 +140,10 @@ func (l *listener) drained(ctx context.Context, server *tftp.Server, within time
 	return err
 }
 
-// shutdown takes all holders away, and returns when every server is gone.
+// shutdown takes all holders away for good, and returns when every server is gone.
 func (l *listener) shutdown(ctx context.Context) error {
 	l.mu.Lock()
+	l.closed = true
 	clear(l.holders)
 	others := slices.Collect(maps.Keys(l.draining))
 	l.mu.Unlock()
