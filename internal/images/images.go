@@ -17,25 +17,14 @@ import (
 // privateDir holds what belongs to the store itself. It is never served.
 const privateDir = ".netbootd"
 
-var (
-	// ErrLinkOutside is a symbolic link that is absolute or leads out of the
-	// store. It wraps fs.ErrPermission.
-	ErrLinkOutside = fmt.Errorf("symbolic link that is absolute or leads out of the images directory: %w", fs.ErrPermission)
-	// ErrNotRegular is a directory, device, socket or pipe. It wraps
-	// fs.ErrPermission.
-	ErrNotRegular = fmt.Errorf("not a regular file: %w", fs.ErrPermission)
-	// ErrChanged is a file that was written to while it was open. One that was
-	// replaced by rename keeps its old bytes and is no error.
-	ErrChanged = errors.New("file changed while it was being read")
-)
-
 // A Store is the images directory, held open. It is safe for concurrent use.
 type Store struct {
 	root *os.Root
 	dir  string
 }
 
-// Open opens the store in dir, which must exist.
+// Open opens the store in dir, which must exist, for reading only: it neither
+// knows nor changes what a netbootd that serves the directory has noted of it.
 func Open(dir string) (*Store, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -44,8 +33,11 @@ func Open(dir string) (*Store, error) {
 	return &Store{root: root, dir: dir}, nil
 }
 
-// Create opens the store in dir and makes the directory if it is missing.
-func Create(dir string) (*Store, error) {
+// Create opens the store in dir for reading and writing, and makes the directory if
+// it is missing. One process at a time may do that; others get [ErrInUse]. What a
+// crash left behind is finished or removed. In a directory that cannot be written
+// to, the store is good for reading, and its other methods say why.
+func Create(dir string, o Options) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
