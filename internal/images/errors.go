@@ -18,8 +18,8 @@ var (
 	// replaced, or a symbolic link that was to be replaced. It wraps
 	// fs.ErrPermission.
 	ErrNotRegular = fmt.Errorf("not a regular file: %w", fs.ErrPermission)
-	// ErrIsDirectory is a directory where a file is needed.
-	ErrIsDirectory = fmt.Errorf("is a directory: %w", ErrNotRegular)
+	// ErrIsDirectory is a directory where a file is needed. It wraps ErrNotRegular.
+	ErrIsDirectory error = refusal{"is a directory", ErrNotRegular}
 	// ErrNotDirectory is a file where a directory is needed, also on the way to a
 	// name.
 	ErrNotDirectory = errors.New("is not a directory")
@@ -32,6 +32,9 @@ var (
 	ErrChanged = errors.New("file changed while it was being read")
 	// ErrNoSpace is a file system or a disk quota that is full.
 	ErrNoSpace = errors.New("no space is left for it in the images directory")
+	// ErrOtherFileSystem is a directory that something else is mounted on, so that
+	// nothing can be moved into it or out of it.
+	ErrOtherFileSystem = errors.New("lies on another file system than the images directory")
 	// ErrReadOnly is a file system that is mounted for reading only, or a store
 	// that was opened with [Open].
 	ErrReadOnly = errors.New("the images directory can only be read")
@@ -49,6 +52,15 @@ var (
 	ErrInUse = errors.New("another netbootd uses this images directory")
 )
 
+// A refusal is an error that is a kind of another one, and says so better.
+type refusal struct {
+	text string
+	kind error
+}
+
+func (r refusal) Error() string { return r.text }
+func (r refusal) Unwrap() error { return r.kind }
+
 // An OffsetError is an append that does not begin where the stored bytes end.
 type OffsetError struct {
 	Offset int64 // where the next append must begin
@@ -60,31 +72,53 @@ func (e *OffsetError) Error() string {
 	return fmt.Sprintf("%d bytes are stored, so it goes on at offset %d and not at %d", e.Offset, e.Offset, e.Asked)
 }
 
+// A nameError is an error that has its meaning, of a file.
+type nameError struct {
+	name string
+	err  error
+}
+
+func (e *nameError) Error() string { return e.name + ": " + e.err.Error() }
+func (e *nameError) Unwrap() error { return e.err }
+
 // explain gives an error of the file system the meaning that callers ask for, and
-// the name that they know. os.Root has no exported error for a link that leaves it.
+// the name that they know; of one that has both it changes the name.
 func explain(name string, err error) error {
 	if err == nil {
 		return nil
 	}
+	if known := (*nameError)(nil); errors.As(err, &known) {
+		return &nameError{name, known.err}
+	}
+	return &nameError{name, meaning(err)}
+}
+
+// meaning is the error of ours that an error of the file system stands for. os.Root
+// has no exported error for a link that leaves it.
+func meaning(err error) error {
 	for _, m := range []struct{ is, means error }{
 		{syscall.ENOSPC, ErrNoSpace},
 		{syscall.EDQUOT, ErrNoSpace},
 		{syscall.EROFS, ErrReadOnly},
+		{syscall.EXDEV, ErrOtherFileSystem},
 		{syscall.EISDIR, ErrIsDirectory},
 		{syscall.ENOTDIR, ErrNotDirectory},
 		{syscall.ENOTEMPTY, ErrNotEmpty},
 		{syscall.ENAMETOOLONG, ErrName},
 		{syscall.ELOOP, ErrLinkOutside},
+		{ErrLinkOutside, ErrLinkOutside},
+		{ErrIsDirectory, ErrIsDirectory},
+		{ErrNotRegular, ErrNotRegular},
 		{fs.ErrNotExist, fs.ErrNotExist},
 		{fs.ErrExist, fs.ErrExist},
 		{fs.ErrPermission, fs.ErrPermission},
 	} {
 		if errors.Is(err, m.is) {
-			return fmt.Errorf("%s: %w", name, m.means)
+			return m.means
 		}
 	}
 	if strings.Contains(err.Error(), "escapes") {
-		return fmt.Errorf("%s: %w", name, ErrLinkOutside)
+		return ErrLinkOutside
 	}
-	return fmt.Errorf("%s: %w", name, err)
+	return err
 }
