@@ -288,11 +288,14 @@ func (s *Store) dropUpload(u *upload) error {
 	return nil
 }
 
-// expire removes the uploads that nobody has used for long. One that was used in the
-// future, as the clock has it now, stays until that is past.
+// hasExpired tells whether nobody has used an upload for long. One that was used in
+// the future, as the clock has it now, stays until that is past.
+func (s *Store) hasExpired(u Upload) bool { return time.Since(u.LastUsed) > s.opts.UploadAge }
+
+// expire removes the uploads that have expired.
 func (s *Store) expire() error {
 	for _, u := range s.Uploads() {
-		if time.Since(u.LastUsed) <= s.opts.UploadAge {
+		if !s.hasExpired(u) {
 			continue
 		}
 		err := s.Abort(u.ID)
@@ -328,7 +331,11 @@ func (s *Store) loadUploads() error {
 		}
 		u := &upload{Upload: r.Upload, hash: r.Hash}
 		u.ID = n
-		s.uploads[n] = u
+		if !s.hasExpired(u.Upload) {
+			s.uploads[n] = u
+		} else if err := s.dropUpload(u); err != nil {
+			return err
+		}
 	}
 	return nil
 }
