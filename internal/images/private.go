@@ -71,6 +71,9 @@ func (s *Store) recover() error {
 			return err
 		}
 	}
+	for _, name := range s.versionedNames() {
+		s.prune(name, Sum{}) // the limits may be lower than they were
+	}
 	return nil
 }
 

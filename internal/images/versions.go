@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -120,6 +121,13 @@ func (s *Store) Prune(name string, keep int) error {
 		}
 	}
 	return nil
+}
+
+// versionedNames are the names that have versions.
+func (s *Store) versionedNames() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.versions))
 }
 
 // prune keeps the versions within their limits, after a name has got a file of that
