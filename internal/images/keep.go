@@ -132,67 +132,71 @@ func (s *Store) addVersion(r Replaced) {
 	s.lastID = max(s.lastID, r.number())
 }
 
-// loadVersions reads the records, and finishes or takes back what a crash cut.
+// loadVersions finishes or takes back what a crash cut, and reads the records. All
+// files are brought to where they belong first: a version that is rolled back to is
+// the newcomer of another record.
 func (s *Store) loadVersions() error {
-	names, err := s.names(versionsDir)
+	ids, err := s.recordIDs()
 	if err != nil {
 		return err
 	}
-	for _, n := range names {
-		id, isRecord := strings.CutSuffix(n, recordSuffix)
-		if !isRecord && !slices.Contains(names, n+recordSuffix) {
-			if err := s.discard(path.Join(versionsDir, n)); err != nil {
-				return err
-			}
-		}
-		if !isRecord {
-			continue
-		}
-		if err := s.loadVersion(id); err != nil {
+	records := make(map[string]versionRecord)
+	for _, id := range ids {
+		var record versionRecord
+		if err := s.readRecord(path.Join(versionsDir, id+recordSuffix), &record); err != nil {
 			return err
 		}
+		if err := s.finish(path.Join(versionsDir, id), record); err != nil {
+			return err
+		}
+		records[id] = record
+	}
+	if err := s.removeHalves(versionsDir); err != nil {
+		return err
+	}
+	if ids, err = s.recordIDs(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		s.addVersion(records[id].replaced(id))
 	}
 	return s.syncDir(versionsDir)
 }
 
-// loadVersion reads one record.
-func (s *Store) loadVersion(id string) error {
-	if _, err := strconv.Atoi(id); err != nil {
-		return fmt.Errorf("%s: not a record of the store", path.Join(s.dir, versionsDir, id+recordSuffix))
-	}
-	var record versionRecord
-	r := Replaced{ID: id}
-	if err := s.readRecord(r.path()+recordSuffix, &record); err != nil {
-		return err
-	}
-	r = record.replaced(id)
-	whole, err := s.settleVersion(r, record)
+// recordIDs are the ids of the versions that have a record.
+func (s *Store) recordIDs() (ids []string, err error) {
+	names, err := s.names(versionsDir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !whole {
-		return s.discard(r.path() + recordSuffix)
+	for _, n := range names {
+		id, ok := strings.CutSuffix(n, recordSuffix)
+		if !ok {
+			continue
+		}
+		if _, err := strconv.Atoi(id); err != nil {
+			return nil, fmt.Errorf("%s: not a record of the store", path.Join(s.dir, versionsDir, n))
+		}
+		ids = append(ids, id)
 	}
-	s.addVersion(r)
-	return nil
+	return ids, nil
 }
 
-// settleVersion brings each file of a change that a crash cut to where it belongs,
-// and tells whether there is a version of it.
-func (s *Store) settleVersion(r Replaced, record versionRecord) (whole bool, err error) {
-	if _, err := s.root.Lstat(r.path()); err == nil {
-		return true, nil
+// finish brings each file of a change that a crash cut to where it belongs.
+func (s *Store) finish(version string, record versionRecord) error {
+	if _, err := s.root.Lstat(version); err == nil {
+		return nil
 	}
 	atTemp, err := s.root.Lstat(record.Temp)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
+		return nil
 	case err != nil:
-		return false, explain(record.Temp, err)
+		return explain(record.Temp, err)
 	case versionOf(atTemp).ino != record.Incoming:
-		return true, explain(record.Name, s.root.Rename(record.Temp, r.path()))
+		return explain(record.Name, s.root.Rename(record.Temp, version))
 	case record.Home == "":
-		return false, nil
+		return nil
 	}
-	return false, explain(record.Home, s.moveNew(record.Temp, record.Home))
+	return explain(record.Home, s.moveNew(record.Temp, record.Home))
 }

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,8 +9,7 @@ import (
 	"os"
 	"path"
 	"slices"
-
-	"crypto/rand"
+	"strings"
 )
 
 // The store's own directory, on the file system of the images, so that a rename
@@ -86,6 +86,25 @@ func (s *Store) emptyTmp() error {
 	for _, n := range names {
 		if err := s.root.RemoveAll(path.Join(tmpDir, n)); err != nil {
 			return explain(tmpDir, err)
+		}
+	}
+	return nil
+}
+
+// removeHalves removes the records of a directory that have no bytes beside them,
+// and the bytes that have no record.
+func (s *Store) removeHalves(dir string) error {
+	names, err := s.names(dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		id := strings.TrimSuffix(n, recordSuffix)
+		if slices.Contains(names, id) && slices.Contains(names, id+recordSuffix) {
+			continue
+		}
+		if err := s.discard(path.Join(dir, n)); err != nil {
+			return err
 		}
 	}
 	return nil

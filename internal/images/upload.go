@@ -308,31 +308,26 @@ func (s *Store) expire() error {
 
 // loadUploads reads the uploads of the time before, and removes what is none.
 func (s *Store) loadUploads() error {
+	if err := s.removeHalves(uploadsDir); err != nil {
+		return err
+	}
 	names, err := s.names(uploadsDir)
 	if err != nil {
 		return err
 	}
 	for _, n := range names {
-		id := strings.TrimSuffix(n, recordSuffix)
-		if slices.Contains(names, id) && slices.Contains(names, id+recordSuffix) {
-			continue
-		}
-		if err := s.discard(path.Join(uploadsDir, n)); err != nil {
-			return err
-		}
-	}
-	for _, n := range names {
-		if !slices.Contains(names, n+recordSuffix) {
+		id, isRecord := strings.CutSuffix(n, recordSuffix)
+		if !isRecord {
 			continue
 		}
 		var r uploadRecord
-		if err := s.readRecord(path.Join(uploadsDir, n+recordSuffix), &r); err != nil {
+		if err := s.readRecord(path.Join(uploadsDir, n), &r); err != nil {
 			return err
 		}
 		u := &upload{Upload: r.Upload, hash: r.Hash}
-		u.ID = n
+		u.ID = id
 		if !s.hasExpired(u.Upload) {
-			s.uploads[n] = u
+			s.uploads[id] = u
 		} else if err := s.dropUpload(u); err != nil {
 			return err
 		}
