@@ -59,9 +59,10 @@ type facts struct {
 
 	mu    sync.Mutex // guards what follows, and the file
 	known map[string]fact
-	log   *os.File // nil: nothing is written
+	ready bool // loaded: changes are written to the file
+	log   *os.File
 	lines int
-	bad   bool // the file lacks something and must be written anew
+	bad   bool // the file is missing or lacks something, and must be written anew
 }
 
 // of is what is known of a file that has this version now.
@@ -118,7 +119,7 @@ func (k *facts) below(name string) (names []string) {
 
 // append writes a line. It holds k.mu.
 func (k *facts) append(l factLine) {
-	if k.log == nil {
+	if !k.ready {
 		return
 	}
 	k.lines++
@@ -149,7 +150,8 @@ func (k *facts) load() error {
 		info, err := k.store.root.Stat(name)
 		return err != nil || versionOf(info).print() != f.Print
 	})
-	return k.rewrite()
+	k.ready, k.bad = true, k.rewrite() != nil // a disk that is full is no reason not to start
+	return nil
 }
 
 // read takes the lines of a file.
@@ -213,7 +215,5 @@ func (k *facts) close() error {
 	if k.log == nil {
 		return nil
 	}
-	err := k.log.Close()
-	k.log = nil
-	return err
+	return k.log.Close()
 }
