@@ -115,9 +115,6 @@ func testFullDisk(t *testing.T) {
 	mustPut(t, again, "f", strings.Repeat("y", 1<<20))
 }
 
-// second is the error of two results.
-func second[T any](_ T, err error) error { return err }
-
 func testReadOnlyMount(t *testing.T) {
 	s := mountedStore(t)
 	remount := func(flags uintptr) {

@@ -36,6 +36,9 @@ func reopen(t *testing.T, s *Store) *Store {
 	return again
 }
 
+// second is the error of two results.
+func second[T any](_ T, err error) error { return err }
+
 // mustPut stores a text.
 func mustPut(t *testing.T, s *Store, name, text string) Info {
 	t.Helper()
