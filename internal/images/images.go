@@ -50,10 +50,10 @@ func Open(dir string) (*Store, error) {
 }
 
 // Create opens the store in dir for reading and writing, and makes the directory if
-// it is missing. One process at a time may do that; others get [ErrInUse]. What a
-// crash left behind is finished or removed. In a directory that cannot be written
-// to, the store is good for reading; its other methods say why, and work when that
-// has passed.
+// it is missing. What a crash left behind is finished or removed. One process at a
+// time may write: beside another one, as in a directory that cannot be written to,
+// the store is good for reading, its other methods say why, and they work when that
+// has passed; see [Store.Writable].
 func Create(dir string, o Options) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -62,15 +62,21 @@ func Create(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.prepare()
-	if errors.Is(err, ErrReadOnly) || errors.Is(err, ErrNoSpace) || errors.Is(err, fs.ErrPermission) {
-		return s, nil
-	}
-	if err != nil {
+	if err := s.prepare(); err != nil && !isPassing(err) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
+
+// isPassing tells of errors that are no reason not to serve what is there.
+func isPassing(err error) bool {
+	return slices.ContainsFunc([]error{ErrReadOnly, ErrNoSpace, ErrInUse, fs.ErrPermission}, func(passing error) bool {
+		return errors.Is(err, passing)
+	})
+}
+
+// Writable is nil if the store can be written to, and else tells why not.
+func (s *Store) Writable() error { return s.prepare() }
 
 func open(dir string, o Options) (*Store, error) {
 	root, err := os.OpenRoot(dir)

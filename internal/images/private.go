@@ -42,6 +42,7 @@ func (s *Store) prepare() error {
 	if s.lock != nil {
 		return nil
 	}
+	s.private = nil
 	for _, dir := range []string{privateDir, tmpDir, uploadsDir, versionsDir} {
 		if err := s.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return explain(dir, err)
@@ -56,7 +57,11 @@ func (s *Store) prepare() error {
 	if err != nil {
 		return explain(lockName, err)
 	}
-	if err := errors.Join(lock(f), s.recover()); err != nil {
+	err = lock(f)
+	if err == nil {
+		err = s.recover()
+	}
+	if err != nil {
 		return errors.Join(err, f.Close())
 	}
 	s.lock = f

@@ -386,14 +386,38 @@ func TestAStoreForReadingOnly(t *testing.T) {
 	if i, err := r.Stat("f"); err != nil || i.Size != 1 {
 		t.Errorf("Stat: %+v, %v", i, err)
 	}
-	if _, err := Create(dir, Options{}); !errors.Is(err, ErrInUse) {
-		t.Errorf("a second store for writing: %v, want ErrInUse", err)
-	}
 	mustPut(t, s, "h", "x")
 	if content(r, "h") != "x" {
 		t.Error("what one store writes the other does not read")
 	}
 	if _, err := r.Stat("g"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+func TestOneProcessWritesAtATime(t *testing.T) {
+	t.Parallel()
+	first, dir := newStore(t, nil)
+	u := begin(t, first, Target{Name: "f"}, -1)
+	second, err := Create(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = second.Close() }()
+	if err := second.Mkdir("d"); !errors.Is(err, ErrInUse) || !errors.Is(second.Writable(), ErrInUse) {
+		t.Errorf("beside another: %v, want ErrInUse", err)
+	}
+	if len(litter(t, first)) != 2 {
+		t.Error("the second has tidied up what the first is at:", litter(t, first))
+	}
+	mustPut(t, first, "f", "x")
+	if content(second, "f") != "x" {
+		t.Error("the second cannot read")
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Append(t.Context(), u.ID, 0, strings.NewReader("y")); err != nil || second.Writable() != nil {
+		t.Errorf("when the other has ended: %v", err)
 	}
 }
