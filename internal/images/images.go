@@ -28,7 +28,7 @@ type Store struct {
 	private []fs.FileInfo
 
 	// change is held by whoever changes what names stand for, over the renames and
-	// their syncs, and never over the writing of content.
+	// their syncs; over content only where keepCopy is needed.
 	change sync.Mutex
 	facts  facts
 

@@ -71,6 +71,10 @@ func (s *Store) prepare() error {
 // recover reads the records, and leaves nothing of what a crash cut. The versions
 // come first: they may need what lies in tmp.
 func (s *Store) recover() error {
+	s.mu.Lock()
+	clear(s.versions) // of an attempt that came to nothing
+	clear(s.uploads)
+	s.mu.Unlock()
 	for _, step := range []func() error{s.loadVersions, s.loadUploads, s.emptyTmp, s.facts.load} {
 		if err := step(); err != nil {
 			return err
