@@ -14,6 +14,7 @@ FIRMWARE ?= bios
 PREFIX   ?= /usr/local
 FUZZTIME ?= 30s
 SOAKTIME ?= 10m
+CRASHRUNS ?= 300
 
 # The virtual network needs root; everything is built as the user who calls.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -80,6 +81,10 @@ fuzz: ## run each fuzz target for FUZZTIME
 .PHONY: soak
 soak: ## let clients of all kinds at the TFTP server for SOAKTIME (10m) while its files change
 	SOAKTIME=$(SOAKTIME) $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./internal/daemon
+
+.PHONY: crash
+crash: ## kill a process that changes the image store CRASHRUNS (300) times, and look at what it left
+	NETBOOTD_CRASH_RUNS=$(CRASHRUNS) $(GO) test -count=1 -v -timeout 0 -run '^TestCrash$$' ./internal/images
 
 .PHONY: bench
 bench: build ## measure netbootd beside other TFTP servers (needs root; BENCH_FLAGS, BENCH_WRITE=1)

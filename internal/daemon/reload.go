@@ -38,6 +38,9 @@ func (d *Daemon) firstLoad() error {
 	}
 	d.noteReload(problems, nil)
 	d.opts.Logger.Info("images are in", "images", d.images.Dir())
+	if err := d.images.Writable(); err != nil {
+		d.opts.Logger.Warn("images are served, and nothing can be stored among them", "why", err.Error())
+	}
 	if len(d.listener.addrs()) == 0 {
 		d.opts.Logger.Warn("no profile is started, so TFTP is down and no machine is answered", "hint", "put a profile into "+d.opts.ProfilesDir+", or start one: netbootd start NAME")
 	}
