@@ -108,7 +108,7 @@ func TestEveryReasonForSilenceIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	var reasons []string
-	for _, file := range []string{"../bootmenu/catalog.go", "../dhcpproxy/answer.go"} {
+	for _, file := range []string{"../bootmenu/decision.go", "../dhcpproxy/answer.go"} {
 		src, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -2,7 +2,7 @@
 # Installs the Debian packages that the demo or the tests need and that are
 # missing; says nothing when nothing is.
 #
-#   packages.sh unit    what the race detector needs
+#   packages.sh unit    what the race detector and the tests of GRUB need
 #   packages.sh demo    what the virtual network and its PC need
 #   packages.sh e2e     the same, TFTP clients, a board with U-Boot, Prometheus, and a
 #                       DHCP relay
@@ -15,11 +15,13 @@ set -eu
 # Go fetches modules by HTTPS.
 go="ca-certificates"
 compiler="gcc libc6-dev"
+# Tests of what is written for GRUB ask its own parser, and make an image of it.
+grub="grub-common grub-efi-amd64-bin"
 common="qemu-system-x86 seabios ipxe ipxe-qemu ovmf dnsmasq-base iproute2 debian-installer-12-netboot-amd64"
 # atftp looks the port up by name, in a file that netbase brings.
 clients="tftp-hpa atftp netbase curl busybox-static"
 # Loaders that ask by TFTP themselves.
-loaders="pxelinux syslinux-common grub-common grub-efi-amd64-bin"
+loaders="pxelinux syslinux-common grub-common grub-efi-amd64-bin grub-pc-bin u-boot-tools"
 # An arm64 board and its U-Boot.
 board="qemu-system-arm u-boot-qemu"
 # The libraries are those of the unpacked servers.
@@ -94,7 +96,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 case $1 in
 unit)
 	# shellcheck disable=SC2086 # lists of words
-	install_missing $go $compiler
+	install_missing $go $compiler $grub
 	;;
 demo)
 	# shellcheck disable=SC2086
