@@ -38,6 +38,13 @@ func (d *memoryDaemon) Explain(q client.ExplainRequest) (client.Explanation, err
 	return client.Explanation{Rule: string(q.Packet), Port: q.Port, Reason: "no_profile"}, nil
 }
 
+func (d *memoryDaemon) Which(_ context.Context, name, mac string) (client.Which, error) {
+	if name == "" {
+		return client.Which{}, control.Invalid("no name")
+	}
+	return client.Which{Name: name, MAC: mac}, nil
+}
+
 func (d *memoryDaemon) StartProfile(_ context.Context, name string) (client.Profile, error) {
 	return d.turn(name, true)
 }
@@ -97,6 +104,9 @@ func TestCallsReachTheDaemon(t *testing.T) {
 	if err != nil || e.Rule != "bytes" || e.Port != 4011 || e.Answered() {
 		t.Errorf("explain: %+v, %v", e, err)
 	}
+	if w, err := c.Which(ctx, "a&b/c d", "52:54:00:12:34:56"); err != nil || w.Name != "a&b/c d" || w.MAC != "52:54:00:12:34:56" {
+		t.Errorf("which: %+v, %v", w, err)
+	}
 	if p, err := c.StopProfile(ctx, "board"); err != nil || p.State != client.ProfileStopped {
 		t.Errorf("stop: %+v, %v", p, err)
 	}
@@ -114,6 +124,7 @@ func TestErrorsKeepTheirMeaning(t *testing.T) {
 		"conflict":                   {second(c.StopProfile(t.Context(), "busy")), client.ErrConflict, "the port is taken"},
 		"a name that needs escaping": {second(c.StartProfile(t.Context(), "odd/name ?")), nil, "odd indeed"},
 		"a request without sense":    {second(c.Explain(t.Context(), client.ExplainRequest{})), client.ErrInvalid, "no packet"},
+		"a name without sense":       {second(c.Which(t.Context(), "", "")), client.ErrInvalid, "no name"},
 		"a request without end":      {second(c.Explain(t.Context(), client.ExplainRequest{Packet: make([]byte, 1<<17)})), client.ErrInvalid, ""},
 		"not running":                {second(client.New(filepath.Join(t.TempDir(), "s")).Status(t.Context())), client.ErrNotRunning, ""},
 	} {

@@ -61,10 +61,12 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newStatusCommand(configFile),
 		newStartCommand(configFile),
 		newStopCommand(configFile),
+		newFilesCommand(configFile),
+		newLoadersCommand(configFile),
 		newSimulateCommand(),
 		newVersionCommand(),
 	)
-	for _, c := range append(root.Commands(), root) {
+	for _, c := range allCommands(root) {
 		check := c.Args
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
@@ -74,6 +76,15 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		}
 	}
 	return root
+}
+
+// allCommands are c and all below it.
+func allCommands(c *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{c}
+	for _, sub := range c.Commands() {
+		all = append(all, allCommands(sub)...)
+	}
+	return all
 }
 
 // usageError is a command line that makes no sense.

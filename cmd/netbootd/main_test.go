@@ -90,7 +90,7 @@ func TestCommandReference(t *testing.T) {
 	page.WriteString("# Commands\n\nThis page is written from the commands themselves: `UPDATE=1 go test ./cmd/netbootd`.\n\n" +
 		"Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 netbootd is not running. Errors are one\nline, then lines that begin with `hint:`.\n")
 	root := newRoot(new(bytes.Buffer), new(bytes.Buffer))
-	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
+	for _, c := range allCommands(root) {
 		writeReference(&page, c)
 	}
 	const file = "../../docs/commands.md"

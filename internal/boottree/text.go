@@ -34,6 +34,9 @@ func unwritten(name string, err error) error {
 	return fmt.Errorf("%s: %w: %w", name, errUnwritten, err)
 }
 
+// errTurnedOff is a text that is not written because somebody wrote one by hand.
+var errTurnedOff = fmt.Errorf("the loader is to read that: %w", fs.ErrNotExist)
+
 // openText writes a file that the profile has written for its machines.
 func (t *Tree) openText(_ context.Context, v visitor, name string, fold bool) (*File, error) {
 	if fold {
@@ -59,8 +62,12 @@ func (t *Tree) openText(_ context.Context, v visitor, name string, fold bool) (*
 // usual one.
 func (t *Tree) openGenerated(ctx context.Context, v visitor, name string, fold bool) (*File, error) {
 	p, ok := bootmenu.ProbeFor(name, v.machine)
-	if !ok || fold || !v.known || slices.ContainsFunc(t.namesIn(v, p.Dir), p.Has) {
+	if !ok || fold || !v.known {
 		return nil, notFound(name)
+	}
+	above := t.namesIn(v, p.Dir)
+	if i := slices.IndexFunc(above, p.Has); i >= 0 {
+		return nil, fmt.Errorf("%s was written by hand: %w", path.Join(p.Dir, above[i]), errTurnedOff)
 	}
 	if p.Dir != p.Home {
 		return t.find(ctx, v, path.Join(p.Home, p.Base))
@@ -75,29 +82,41 @@ func (t *Tree) openGenerated(ctx context.Context, v visitor, name string, fold b
 // isReserved tells whether a name is one that only the program itself writes.
 func isReserved(name string) bool { return strings.HasPrefix(name, bootmenu.ReservedDir+"/") }
 
-// openReserved writes the iPXE script, or what starts one entry of the menu.
+// openReserved opens the iPXE script, or what starts one entry of the menu. Asking
+// for the latter chooses the entry.
 func (t *Tree) openReserved(v visitor, name string) (*File, error) {
-	entry, format, isEntry := bootmenu.MenuEntry(name)
-	if !v.known || name != bootmenu.ScriptName && !isEntry {
-		return nil, notFound(name)
+	text, d, err := t.reserved(v, name)
+	if err != nil {
+		return nil, err
 	}
-	d := v.decision
-	if isEntry {
+	if name != bootmenu.ScriptName {
+		t.opts.Links.Decided(v.machine, d) // its files come from this profile now
+	}
+	return newText(LayerGenerated, name, text), nil
+}
+
+// reserved writes what stands under a reserved name, and tells which decision it is
+// about.
+func (t *Tree) reserved(v visitor, name string) (text []byte, d bootmenu.Decision, err error) {
+	entry, format, isEntry := bootmenu.MenuEntry(name)
+	switch {
+	case !v.known:
+		return nil, d, notFound(name)
+	case isEntry:
 		m, ok := v.machine, false
 		m.IPXE = format == bootmenu.FormatIPXE
 		if d, ok = v.decision.Choose(entry, m); !ok {
-			return nil, fmt.Errorf("%s: no such entry in the menu of this machine: %w", name, fs.ErrNotExist)
+			return nil, d, fmt.Errorf("%s: no such entry in the menu of this machine: %w", name, fs.ErrNotExist)
 		}
-		t.opts.Links.Decided(v.machine, d) // its files come from this profile now
-	} else {
-		format = bootmenu.FormatIPXE
-		d = atMenu(d)
+	case name == bootmenu.ScriptName:
+		d, format = atMenu(v.decision), bootmenu.FormatIPXE
+	default:
+		return nil, d, notFound(name)
 	}
-	text, err := t.write(format, v, d)
-	if err != nil {
-		return nil, unwritten(name, err)
+	if text, err = t.write(format, v, d); err != nil {
+		return nil, d, unwritten(name, err)
 	}
-	return newText(LayerGenerated, name, text), nil
+	return text, d, nil
 }
 
 // atMenu is d before something was chosen in its menu.

@@ -30,6 +30,9 @@ type (
 	Explanation    = client.Explanation
 	Machine        = client.Machine
 	PacketField    = client.PacketField
+
+	Which = client.Which
+	Place = client.Place
 )
 
 // Daemon is what the API drives. All methods may be called at once by many
@@ -39,6 +42,9 @@ type Daemon interface {
 	Status() Status
 	// Explain sends nothing and changes nothing.
 	Explain(ExplainRequest) (Explanation, error)
+	// Which tells which layer has the file that a name stands for, for the machine
+	// with that MAC; an empty one is a machine that nobody knows.
+	Which(ctx context.Context, name, mac string) (Which, error)
 	// StartProfile returns after the profile's listener is bound. Errors that are
 	// a [*Problem] reach the client as they are.
 	StartProfile(ctx context.Context, name string) (Profile, error)
@@ -87,6 +93,10 @@ func Handler(d Daemon) http.Handler {
 		}
 		e, err := d.Explain(q)
 		answer(w, e, err)
+	})
+	mux.HandleFunc("GET /v1/files-which", func(w http.ResponseWriter, r *http.Request) {
+		found, err := d.Which(r.Context(), r.URL.Query().Get("name"), r.URL.Query().Get("mac"))
+		answer(w, found, err)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, &Problem{Status: http.StatusNotFound, Code: client.CodeNotFound, Detail: "the API has no " + r.Method + " " + r.URL.Path})
