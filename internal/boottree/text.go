@@ -3,7 +3,6 @@ package boottree
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -62,7 +61,8 @@ func (t *Tree) openText(_ context.Context, v visitor, name string, fold bool) (*
 // usual one.
 func (t *Tree) openGenerated(ctx context.Context, v visitor, name string, fold bool) (*File, error) {
 	p, ok := bootmenu.ProbeFor(name, v.machine)
-	if !ok || fold || !v.known {
+	d := atMenu(v.decision)
+	if !ok || fold || !v.known || !d.HasText() {
 		return nil, notFound(name)
 	}
 	above := t.namesIn(v, p.Dir)
@@ -72,7 +72,7 @@ func (t *Tree) openGenerated(ctx context.Context, v visitor, name string, fold b
 	if p.Dir != p.Home {
 		return t.find(ctx, v, path.Join(p.Home, p.Base))
 	}
-	text, err := t.write(p.Format, v, atMenu(v.decision))
+	text, err := t.write(p.Format, v, d)
 	if err != nil {
 		return nil, unwritten(name, err)
 	}
@@ -100,8 +100,8 @@ func (t *Tree) openReserved(v visitor, name string) (*File, error) {
 func (t *Tree) reserved(v visitor, name string) (text []byte, d bootmenu.Decision, err error) {
 	entry, format, isEntry := bootmenu.MenuEntry(name)
 	switch {
-	case !v.known:
-		return nil, d, notFound(name)
+	case !v.known || v.decision.Silent() && !atMenu(v.decision).HasText():
+		return nil, d, fmt.Errorf("%s: no profile is for this machine: %w", name, fs.ErrNotExist)
 	case isEntry:
 		m, ok := v.machine, false
 		m.IPXE = format == bootmenu.FormatIPXE
@@ -127,17 +127,8 @@ func atMenu(d bootmenu.Decision) bootmenu.Decision {
 	return d
 }
 
-// errNothing is for machines that get nothing, and so no text.
-var errNothing = errors.New("no profile is for this machine")
-
-// write writes a text for v in the state of d. A machine whose firmware could be
-// handed no loader may well have one of its own.
+// write writes a text for v in the state of d.
 func (t *Tree) write(f bootmenu.Format, v visitor, d bootmenu.Decision) ([]byte, error) {
-	switch d.Reason {
-	case "", bootmenu.ReasonNoLoader, bootmenu.ReasonNoMenuLoader:
-	default:
-		return nil, errNothing
-	}
 	d, err := d.For(v.machine, v.server)
 	if err != nil {
 		return nil, err

@@ -81,6 +81,26 @@ func TestOneHandWrittenNameTurnsASeriesOff(t *testing.T) {
 	h.serves(t, "pxelinux.cfg/01-"+ours, LayerGenerated, "LINUX ::debian12/linux")
 }
 
+func TestAMachineIsNotToldToLoadItsBootFileOnceMore(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := h.profiles["debian"]
+	p.Boot = bootmenu.Boot{BootFile: "grub/bootx64.efi"}
+	for _, m := range []bootmenu.Machine{pc, uefiPC} {
+		h.boots(m, pcAddr)
+		for _, name := range []string{"grub/grub.cfg", "pxelinux.cfg/default", "boot.scr.uimg"} {
+			h.lacks(t, name)
+		}
+	}
+	p.Boot = bootmenu.Boot{Instead: bootmenu.InsteadDisk}
+	h.boots(pc, pcAddr)
+	h.serves(t, "grub/grub.cfg", LayerGenerated, "chainloader +1")
+	h.serves(t, "pxelinux.cfg/default", LayerGenerated, "LOCALBOOT 0")
+	p.Boot = bootmenu.Boot{Instead: bootmenu.InsteadSilence}
+	h.boots(pc, pcAddr)
+	h.lacks(t, "grub/grub.cfg")
+}
+
 func TestFilesThatAProfileHasWritten(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

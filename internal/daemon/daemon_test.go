@@ -289,7 +289,7 @@ func TestAProfileThatCannotBootIsNotStarted(t *testing.T) {
 	p := &bootmenu.Profile{Name: "arm", Match: &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchARM64UEFI}}, Boot: bootmenu.Boot{Kernel: "Image"}}
 	f := newFixture(t, p)
 	f.start()
-	if _, err := f.client.StartProfile(t.Context(), "arm"); !errors.Is(err, client.ErrConflict) || !strings.Contains(err.Error(), "no boot loader for arm64-uefi") {
+	if _, err := f.client.StartProfile(t.Context(), "arm"); !errors.Is(err, client.ErrConflict) || !strings.Contains(err.Error(), "no iPXE for arm64-uefi") {
 		t.Errorf("got %v", err)
 	}
 }
