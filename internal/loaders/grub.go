@@ -119,8 +119,6 @@ func (b *Builder) recipe(l Loader, server netip.Addr) (path string, args []strin
 	if !ok {
 		return "", nil, fmt.Errorf("GRUB cannot be made from %s: no platform is called so", l.Path)
 	}
-	// In a name between parentheses GRUB takes the comma for the beginning of the
-	// server, and an IPv6 address as it is.
 	args = []string{"--format", platform.format, "--directory", l.Path, "--prefix", fmt.Sprintf("(tftp,%s)/grub", server)}
 	args = append(args, slices.Concat(grubModules, platform.modules)...)
 	kernel, err := os.Stat(filepath.Join(l.Path, "kernel.img"))
