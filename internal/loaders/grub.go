@@ -92,21 +92,21 @@ func (b *Builder) Build(ctx context.Context, l Loader, server netip.Addr) (path 
 	if !server.IsValid() || server.IsUnspecified() {
 		return "", errors.New("GRUB cannot be made: the address that it is to ask is unknown")
 	}
-	path, args, err := b.recipe(l, server)
+	image, args, err := b.recipe(l, server)
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
+	if _, err := os.Stat(image); err == nil {
+		return image, nil
 	}
-	done := b.builds.DoChan(path, func() (any, error) {
+	done := b.builds.DoChan(image, func() (any, error) {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxBuild)
 		defer cancel()
-		return nil, makeImage(limited, path, args)
+		return nil, makeImage(limited, image, args)
 	})
 	select {
 	case r := <-done:
-		return path, r.Err
+		return image, r.Err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
