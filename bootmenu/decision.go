@@ -54,6 +54,20 @@ func (d Decision) Silent() bool { return d.Reason != "" }
 // writes.
 func (d Decision) Generated() bool { return d.File == ScriptName }
 
+// HasText tells whether d is about something that a loader which the firmware did not
+// get from us could be told: a kernel, the disk, or the menu. A machine that is handed
+// a boot file as it is must not find in a text of ours to load it once more. That there
+// was no loader to hand out does not count.
+func (d Decision) HasText() bool {
+	switch {
+	case d.Silent() && d.Reason != ReasonNoLoader && d.Reason != ReasonNoMenuLoader:
+		return false
+	case d.Profile == "":
+		return len(d.Menu) > 0
+	}
+	return d.Boot.Kernel != "" || d.Boot.Instead == InsteadDisk
+}
+
 // ChoseLoader tells whether the client is handed a loader that the program chose,
 // which will come back for its text.
 func (d Decision) ChoseLoader() bool {

@@ -170,7 +170,9 @@ func kernelWords(cmdline string) (words []string, ok bool) {
 		if strings.Contains(plain, `"`) {
 			return nil, false
 		}
-		words = append(words, plain)
+		if plain != "" {
+			words = append(words, plain)
+		}
 	}
 	return words, !quoted
 }

@@ -109,4 +109,4 @@ func writePXELINUXMenu(sb *strings.Builder, d Decision, m Machine, graphical boo
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // labelText is text for menu.c32, which makes the letter behind a ^ a hot key.
-func labelText(s string) string { return strings.ReplaceAll(oneLine(s), "^", "") }
+func labelText(s string) string { return oneLine(strings.ReplaceAll(s, "^", "")) }

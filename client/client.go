@@ -106,6 +106,18 @@ func (c *Client) ShowProfile(ctx context.Context, name string) (ProfileView, err
 	return v, c.call(ctx, http.MethodGet, "/v1/profiles/"+url.PathEscape(name), nil, &v)
 }
 
+// Which tells which file a machine would get for a name, and what each layer of the
+// boot tree has. An empty mac is a machine that nobody knows. A name or a mac that
+// makes no sense is [ErrInvalid].
+func (c *Client) Which(ctx context.Context, name, mac string) (Which, error) {
+	var w Which
+	q := url.Values{"name": {name}}
+	if mac != "" {
+		q.Set("mac", mac)
+	}
+	return w, c.call(ctx, http.MethodGet, "/v1/files-which?"+q.Encode(), nil, &w)
+}
+
 // StartProfile starts a profile and returns how it stands then; the TFTP
 // listener is bound by that time. A profile that is started already is no error.
 // An unknown name is [ErrNotFound].

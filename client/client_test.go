@@ -51,6 +51,13 @@ func (d *memoryDaemon) StartProfile(_ context.Context, name string, how client.T
 	return d.turn(name, true, how)
 }
 
+func (d *memoryDaemon) Which(_ context.Context, name, mac string) (client.Which, error) {
+	if name == "" {
+		return client.Which{}, control.Invalid("no name")
+	}
+	return client.Which{Name: name, MAC: mac}, nil
+}
+
 func (d *memoryDaemon) StopProfile(_ context.Context, name string, how client.TurnRequest) (client.Turned, error) {
 	return d.turn(name, false, how)
 }
@@ -152,6 +159,9 @@ func TestCallsReachTheDaemon(t *testing.T) {
 	if want := (client.ProfileView{Profile: client.Profile{Name: "board", State: client.ProfileStarted}, Boots: []client.ProfileBoot{{Arch: "x64-uefi", File: "x.efi"}}}); err != nil || cmp.Diff(want, v) != "" {
 		t.Errorf("show: %+v, %v", v, err)
 	}
+	if w, err := c.Which(ctx, "a&b/c d", "52:54:00:12:34:56"); err != nil || w.Name != "a&b/c d" || w.MAC != "52:54:00:12:34:56" {
+		t.Errorf("which: %+v, %v", w, err)
+	}
 	if p, err := c.StopProfile(ctx, "board", client.TurnRequest{For: client.Duration(90 * time.Second)}); err != nil || p.State != client.ProfileStopped || p.Already || p.Addresses[0] != "1m30s" {
 		t.Errorf("stop: %+v, %v", p, err)
 	}
@@ -221,6 +231,7 @@ func TestErrorsKeepTheirMeaning(t *testing.T) {
 		"conflict":                   {second(c.StopProfile(t.Context(), "busy", client.TurnRequest{})), client.ErrConflict, "the port is taken"},
 		"a name that needs escaping": {second(c.StartProfile(t.Context(), "odd/name ?", client.TurnRequest{})), nil, "odd indeed"},
 		"a request without sense":    {second(c.Explain(t.Context(), client.ExplainRequest{})), client.ErrInvalid, "no packet"},
+		"a name without sense":       {second(c.Which(t.Context(), "", "")), client.ErrInvalid, "no name"},
 		"a request without end":      {second(c.Explain(t.Context(), client.ExplainRequest{Packet: make([]byte, 1<<17)})), client.ErrInvalid, ""},
 		"not running":                {second(client.New(filepath.Join(t.TempDir(), "s")).Status(t.Context())), client.ErrNotRunning, ""},
 	} {

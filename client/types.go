@@ -95,8 +95,27 @@ type ProfileFile struct {
 // A Loader is a boot loader found on the host.
 type Loader struct {
 	Arch string `json:"arch"`
+	Kind string `json:"kind"` // ipxe, grub, pxelinux, shim
 	Name string `json:"name"` // in the boot tree
-	Path string `json:"path"` // on the host
+	Path string `json:"path"` // on the host; of what it is made from, if it is made for this server
+}
+
+// A Which tells which layer of the boot tree has the file that a name stands for.
+type Which struct {
+	Name    string  `json:"name"`              // that was looked up in the end
+	MAC     string  `json:"mac,omitempty"`     // for which machine; empty: for one that nobody knows
+	Profile string  `json:"profile,omitempty"` // that machine's
+	Layer   string  `json:"layer,omitempty"`   // that has the file; empty if there is none
+	Why     string  `json:"why"`               // why that one, or why none
+	Layers  []Place `json:"layers"`            // every layer, in the order in which they are looked through
+}
+
+// A Place is what one layer has for a name.
+type Place struct {
+	Layer string `json:"layer"`
+	Name  string `json:"name,omitempty"` // in that layer; empty if it has none
+	Size  int64  `json:"size"`           // bytes
+	Why   string `json:"why,omitempty"`  // why there is none that can be served
 }
 
 // A Transfer is one TFTP transfer in flight.

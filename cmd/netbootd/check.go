@@ -173,7 +173,12 @@ func hostFaults(s config.Service, profiles []bootmenu.Profile) []fault {
 		return []fault{missing(fmt.Sprintf("images directory: %v", err), "")}
 	}
 	defer func() { _ = store.Close() }()
-	tree := boottree.New(boottree.Options{Images: store, Links: &boottree.Links{}})
+	made, err := os.MkdirTemp("", "netbootd-check-")
+	if err != nil {
+		return []fault{missing(fmt.Sprintf("a directory for trying boot loaders: %v", err), "")}
+	}
+	defer func() { _ = os.RemoveAll(made) }()
+	tree := boottree.New(boottree.Options{Images: store, Links: &boottree.Links{}, Builder: loaders.NewBuilder(made)})
 	tree.SetPlan(bootmenu.NewCatalog(nil, nil, bootmenu.Menu{}), loaders.Scan(loaderDirs(s)))
 	var faults []fault
 	for i := range profiles {

@@ -65,6 +65,8 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newBootCommand(configFile),
 		newReloadCommand(configFile),
 		newTFTPCommand(configFile),
+		newFilesCommand(configFile),
+		newLoadersCommand(configFile),
 		newSimulateCommand(),
 		newVersionCommand(),
 	)

@@ -5,11 +5,14 @@
 // names that differ in case:
 //
 //	root       the directory of the images that the machine's profile names
+//	file       what the profile has written for its machines ([[file]])
 //	images     the shared images directory
-//	generated  texts written from the profile
+//	generated  what boot loaders read, written from the profile
 //	loaders    boot loaders of the host's packages
 //
-// The generated script has a reserved name that no file hides.
+// A boot loader looks for its text under a series of names; one that stands in a layer
+// above turns the generated one off. Names below netbootd/ are reserved: no layer is
+// asked for them.
 //
 // [Links] knows which machine is behind an address and what it was promised. It
 // is written by the DHCP side before a reply leaves, so that a client that asks

@@ -3,7 +3,6 @@ package boottree
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -34,6 +33,9 @@ func unwritten(name string, err error) error {
 	return fmt.Errorf("%s: %w: %w", name, errUnwritten, err)
 }
 
+// errTurnedOff is a text that is not written because somebody wrote one by hand.
+var errTurnedOff = fmt.Errorf("the loader is to read that: %w", fs.ErrNotExist)
+
 // openText writes a file that the profile has written for its machines.
 func (t *Tree) openText(_ context.Context, v visitor, name string, fold bool) (*File, error) {
 	if fold {
@@ -59,13 +61,18 @@ func (t *Tree) openText(_ context.Context, v visitor, name string, fold bool) (*
 // usual one.
 func (t *Tree) openGenerated(ctx context.Context, v visitor, name string, fold bool) (*File, error) {
 	p, ok := bootmenu.ProbeFor(name, v.machine)
-	if !ok || fold || !v.known || slices.ContainsFunc(t.namesIn(v, p.Dir), p.Has) {
+	d := atMenu(v.decision)
+	if !ok || fold || !v.known || !d.HasText() {
 		return nil, notFound(name)
+	}
+	above := t.namesIn(v, p.Dir)
+	if i := slices.IndexFunc(above, p.Has); i >= 0 {
+		return nil, fmt.Errorf("%s was written by hand: %w", path.Join(p.Dir, above[i]), errTurnedOff)
 	}
 	if p.Dir != p.Home {
 		return t.find(ctx, v, path.Join(p.Home, p.Base))
 	}
-	text, err := t.write(p.Format, v, atMenu(v.decision))
+	text, err := t.write(p.Format, v, d)
 	if err != nil {
 		return nil, unwritten(name, err)
 	}
@@ -75,33 +82,44 @@ func (t *Tree) openGenerated(ctx context.Context, v visitor, name string, fold b
 // isReserved tells whether a name is one that only the program itself writes.
 func isReserved(name string) bool { return strings.HasPrefix(name, bootmenu.ReservedDir+"/") }
 
-// openReserved writes the iPXE script, what starts one entry of the menu, or what a
-// machine reads that says it is done.
+// openReserved opens the iPXE script, what starts one entry of the menu, or what a
+// machine reads that says it is done. Asking for an entry chooses it.
 func (t *Tree) openReserved(v visitor, name string) (*File, error) {
 	if name == bootmenu.DoneName && v.known {
 		return newText(LayerGenerated, name, bootmenu.DoneText(v.decision)), nil
 	}
-	entry, format, isEntry := bootmenu.MenuEntry(name)
-	if !v.known || name != bootmenu.ScriptName && !isEntry {
-		return nil, notFound(name)
+	text, d, err := t.reserved(v, name)
+	if err != nil {
+		return nil, err
 	}
-	d := v.decision
-	if isEntry {
+	if name != bootmenu.ScriptName {
+		t.opts.Links.Decided(v.machine, d) // its files come from this profile now
+	}
+	return newText(LayerGenerated, name, text), nil
+}
+
+// reserved writes what stands under a reserved name, and tells which decision it is
+// about.
+func (t *Tree) reserved(v visitor, name string) (text []byte, d bootmenu.Decision, err error) {
+	entry, format, isEntry := bootmenu.MenuEntry(name)
+	switch {
+	case !v.known || v.decision.Silent() && !atMenu(v.decision).HasText():
+		return nil, d, fmt.Errorf("%s: no profile is for this machine: %w", name, fs.ErrNotExist)
+	case isEntry:
 		m, ok := v.machine, false
 		m.IPXE = format == bootmenu.FormatIPXE
 		if d, ok = v.decision.Choose(entry, m); !ok {
-			return nil, fmt.Errorf("%s: no such entry in the menu of this machine: %w", name, fs.ErrNotExist)
+			return nil, d, fmt.Errorf("%s: no such entry in the menu of this machine: %w", name, fs.ErrNotExist)
 		}
-		t.opts.Links.Decided(v.machine, d) // its files come from this profile now
-	} else {
-		format = bootmenu.FormatIPXE
-		d = atMenu(d)
+	case name == bootmenu.ScriptName:
+		d, format = atMenu(v.decision), bootmenu.FormatIPXE
+	default:
+		return nil, d, notFound(name)
 	}
-	text, err := t.write(format, v, d)
-	if err != nil {
-		return nil, unwritten(name, err)
+	if text, err = t.write(format, v, d); err != nil {
+		return nil, d, unwritten(name, err)
 	}
-	return newText(LayerGenerated, name, text), nil
+	return text, d, nil
 }
 
 // atMenu is d before something was chosen in its menu.
@@ -112,17 +130,8 @@ func atMenu(d bootmenu.Decision) bootmenu.Decision {
 	return d
 }
 
-// errNothing is for machines that get nothing, and so no text.
-var errNothing = errors.New("no profile is for this machine")
-
-// write writes a text for v in the state of d. A machine whose firmware could be
-// handed no loader may well have one of its own.
+// write writes a text for v in the state of d.
 func (t *Tree) write(f bootmenu.Format, v visitor, d bootmenu.Decision) ([]byte, error) {
-	switch d.Reason {
-	case "", bootmenu.ReasonNoLoader, bootmenu.ReasonNoMenuLoader:
-	default:
-		return nil, errNothing
-	}
 	d, err := d.For(v.machine, v.server)
 	if err != nil {
 		return nil, err

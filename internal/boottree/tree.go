@@ -195,6 +195,18 @@ func (t *Tree) find(ctx context.Context, v visitor, name string) (*File, error) 
 	if isReserved(name) {
 		return t.openReserved(v, name)
 	}
+	f, err := t.findHere(ctx, v, name)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) || errors.Is(err, errUnwritten) {
+		return f, err
+	}
+	if other, ok := t.otherName(v, name); ok {
+		return t.find(ctx, v, other)
+	}
+	return nil, err
+}
+
+// findHere looks through the layers for this name alone.
+func (t *Tree) findHere(ctx context.Context, v visitor, name string) (*File, error) {
 	for _, fold := range []bool{false, true} {
 		for _, l := range t.layers() {
 			f, err := l.open(ctx, v, name, fold)
@@ -202,9 +214,6 @@ func (t *Tree) find(ctx context.Context, v visitor, name string) (*File, error) 
 				return f, err
 			}
 		}
-	}
-	if other, ok := t.otherName(v, name); ok {
-		return t.find(ctx, v, other)
 	}
 	return nil, notFound(name)
 }

@@ -152,7 +152,7 @@ func TestExamples(t *testing.T) {
 	for _, problems := range broken {
 		t.Error(problems)
 	}
-	if got, want := names(profiles), []string{"beaglebone", "debian-installer", "diskless-workstation", "raspberry-pi"}; !slices.Equal(got, want) {
+	if got, want := names(profiles), []string{"beaglebone", "board-extlinux", "debian-grub", "debian-installer", "debian-preseed", "diskless-workstation", "raspberry-pi"}; !slices.Equal(got, want) {
 		t.Errorf("examples %q, want %q", got, want)
 	}
 	if _, err := ReadService("../../examples/netbootd.toml"); err != nil {

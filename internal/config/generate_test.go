@@ -194,7 +194,11 @@ priority, are an error: the one whose file was good before stays, else the first
 name. A machine that no profile matches gets the menu of
 all profiles without [match], or, if there is none, no answer.
 
-kernel, initrd, cmdline, boot_file, boot, offer and root stand at the top of the
-file, and may be replaced one by one for an architecture or for iPXE. Of kernel,
-boot_file and boot, naming one there takes away the others.
+The keys that say what to boot stand at the top of the file, and may be replaced one
+by one for an architecture or, but for loader, for iPXE. Of kernel, boot_file,
+windows and boot, naming one there takes away the others.
+
+From a kernel is written whatever the machine's loader reads: the iPXE script,
+grub.cfg, pxelinux.cfg, extlinux.conf, boot.scr, or config.txt and cmdline.txt. A
+file below images of one of the names that such a loader looks for wins over it.
 `

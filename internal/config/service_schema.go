@@ -53,7 +53,7 @@ func serviceSchema(s *Service, w *Write, quirks *[]*quirkDraft, dir string) *tab
 			{
 				name: "loaders", def: "the usual places of the distributions", example: `["/usr/lib/ipxe"]`,
 				value: filled(list(&s.Loaders, hostPath), "leave the key out to search the usual places"),
-				doc:   "Directories that are searched for boot loaders (iPXE). Earlier ones win.",
+				doc:   "Directories that are searched for boot loaders: iPXE, PXELINUX with its modules, shim with the signed GRUB, and directories of GRUB's modules such as x86_64-efi. Earlier ones win. netbootd loaders lists what is found.",
 			},
 		},
 		tables: []table{logTable(&s.Log), dhcpTable(&s.DHCP, quirkTable(quirks)), tftpTable(&s.TFTP, writeTable(w, hostPath)), menuTable(&s.Menu), metricsTable(&s.Metrics), controlTable(&s.Control, dir)},

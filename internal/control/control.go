@@ -45,6 +45,9 @@ type (
 	Candidate      = client.Candidate
 	Machine        = client.Machine
 	PacketField    = client.PacketField
+
+	Which = client.Which
+	Place = client.Place
 )
 
 // Daemon is what the API drives. All methods may be called at once by many
@@ -56,6 +59,9 @@ type Daemon interface {
 	ShowProfile(name string) (ProfileView, error)
 	// Explain sends nothing and changes nothing.
 	Explain(ExplainRequest) (Explanation, error)
+	// Which tells which layer has the file that a name stands for, for the machine
+	// with that MAC; an empty one is a machine that nobody knows.
+	Which(ctx context.Context, name, mac string) (Which, error)
 	// Reload returns with what came of it.
 	Reload() Reload
 	Profiles
@@ -134,6 +140,10 @@ func Handler(d Daemon) http.Handler {
 	})
 	handleTFTP(mux, d)
 	handleAssignments(mux, d)
+	mux.HandleFunc("GET /v1/files-which", func(w http.ResponseWriter, r *http.Request) {
+		found, err := d.Which(r.Context(), r.URL.Query().Get("name"), r.URL.Query().Get("mac"))
+		answer(w, found, err)
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, &Problem{Status: http.StatusNotFound, Code: client.CodeNotFound, Detail: "the API has no " + r.Method + " " + r.URL.Path})
 	})

@@ -36,7 +36,7 @@ func (d *Daemon) Status() control.Status {
 	s.Listeners = d.listenerStatus()
 	s.Interfaces = d.interfaceStatus()
 	for _, l := range d.tree.Loaders().All() {
-		s.Loaders = append(s.Loaders, control.Loader{Arch: l.Arch.String(), Name: l.TreeName(), Path: l.Path})
+		s.Loaders = append(s.Loaders, control.Loader{Arch: l.Arch.String(), Kind: string(l.Kind), Name: l.TreeName(), Path: l.Path})
 	}
 	for _, t := range d.listener.transfers() {
 		s.Transfers = append(s.Transfers, control.Transfer{

@@ -15,13 +15,15 @@ set -eu
 # Go fetches modules by HTTPS.
 go="ca-certificates"
 compiler="gcc libc6-dev"
+# Tests of what is written for GRUB ask its own parser, and make an image of it.
+grub="grub-common grub-efi-amd64-bin"
 common="qemu-system-x86 seabios ipxe ipxe-qemu ovmf dnsmasq-base iproute2 debian-installer-12-netboot-amd64"
 # atftp looks the port up by name, in a file that netbase brings.
 clients="tftp-hpa atftp netbase curl busybox-static"
 # Boot files of many kinds.
-bootfiles="ipxe pxelinux syslinux-common grub-efi-amd64-bin"
+bootfiles="ipxe pxelinux syslinux-common"
 # Loaders that ask by TFTP themselves.
-loaders="pxelinux syslinux-common grub-common grub-efi-amd64-bin"
+loaders="pxelinux syslinux-common grub-common grub-efi-amd64-bin grub-pc-bin u-boot-tools"
 # An arm64 board and its U-Boot.
 board="qemu-system-arm u-boot-qemu"
 # The libraries are those of the unpacked servers.
@@ -96,7 +98,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 case $1 in
 unit)
 	# shellcheck disable=SC2086 # lists of words
-	install_missing $go $compiler $bootfiles
+	install_missing $go $compiler $bootfiles $grub
 	;;
 demo)
 	# shellcheck disable=SC2086

@@ -92,21 +92,21 @@ func (b *Builder) Build(ctx context.Context, l Loader, server netip.Addr) (path 
 	if !server.IsValid() || server.IsUnspecified() {
 		return "", errors.New("GRUB cannot be made: the address that it is to ask is unknown")
 	}
-	path, args, err := b.recipe(l, server)
+	image, args, err := b.recipe(l, server)
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
+	if _, err := os.Stat(image); err == nil {
+		return image, nil
 	}
-	done := b.builds.DoChan(path, func() (any, error) {
+	done := b.builds.DoChan(image, func() (any, error) {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxBuild)
 		defer cancel()
-		return nil, makeImage(limited, path, args)
+		return nil, makeImage(limited, image, args)
 	})
 	select {
 	case r := <-done:
-		return path, r.Err
+		return image, r.Err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
@@ -119,8 +119,6 @@ func (b *Builder) recipe(l Loader, server netip.Addr) (path string, args []strin
 	if !ok {
 		return "", nil, fmt.Errorf("GRUB cannot be made from %s: no platform is called so", l.Path)
 	}
-	// In a name between parentheses GRUB takes the comma for the beginning of the
-	// server, and an IPv6 address as it is.
 	args = []string{"--format", platform.format, "--directory", l.Path, "--prefix", fmt.Sprintf("(tftp,%s)/grub", server)}
 	args = append(args, slices.Concat(grubModules, platform.modules)...)
 	kernel, err := os.Stat(filepath.Join(l.Path, "kernel.img"))
