@@ -122,19 +122,20 @@ func (t *Tree) Open(client netip.Addr, name string) (*File, error) {
 }
 
 // visitor tells who is at an address: what it was promised, else, for a machine
-// that never asked us by DHCP, what the profiles say of its MAC and address.
+// that we never answered, what the profiles say of what is known of it.
 func (t *Tree) visitor(client netip.Addr) visitor {
-	mac, ok := t.opts.Links.MAC(client)
+	r, ok := t.opts.Links.at(client)
 	if !ok && t.opts.Neighbour != nil {
-		mac, ok = t.opts.Neighbour(client)
+		r.arch = bootmenu.ArchUnknown
+		r.mac, ok = t.opts.Neighbour(client)
 	}
 	if !ok {
 		return visitor{machine: bootmenu.Machine{Addr: client, Arch: bootmenu.ArchUnknown}}
 	}
-	if p, ok := t.opts.Links.promised(mac); ok {
+	if p, ok := t.opts.Links.promised(r.mac); ok {
 		return visitor{machine: p.machine, decision: p.decision, known: true}
 	}
-	m := bootmenu.Machine{MAC: mac, Addr: client, Arch: bootmenu.ArchUnknown}
+	m := bootmenu.Machine{MAC: r.mac, Addr: client, Arch: r.arch, VendorClass: r.vendorClass}
 	return visitor{machine: m, decision: t.Catalog().Select(m), known: true}
 }
 
