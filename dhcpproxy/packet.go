@@ -69,6 +69,7 @@ type glance struct {
 	messageType dhcpv4.MessageType // option 53, 0 if absent
 	requested   netip.Addr         // option 50, zero if absent
 	vendorClass []byte             // option 60; in the packet, unless it was split
+	archs       []byte             // option 93; in the packet
 	bootItem    bool               // option 43 asks for a boot item
 }
 
@@ -150,6 +151,8 @@ func (g *glance) option(code byte, value []byte) {
 		} else {
 			g.vendorClass = append(g.vendorClass, value...)
 		}
+	case dhcpv4.OptionClientSystemArchitectureType.Code():
+		g.archs = value
 	case dhcpv4.OptionVendorSpecificInformation.Code():
 		_, g.bootItem = bootmenu.ParseBootItem(value)
 	}
@@ -182,7 +185,7 @@ func Parse(packet []byte) (*dhcpv4.DHCPv4, error) {
 func machineOf(req *dhcpv4.DHCPv4, in Ingress, ipxeClasses []string) bootmenu.Machine {
 	m := bootmenu.Machine{
 		MAC:         bootmenu.MACFromBytes(req.ClientHWAddr),
-		Arch:        archOf(req),
+		Arch:        archOf(req.GetOneOption(dhcpv4.OptionClientSystemArchitectureType), req.ClassIdentifier()),
 		VendorClass: req.ClassIdentifier(),
 		UserClass:   req.UserClass(),
 		Interface:   in.Interface.Name,
@@ -242,12 +245,11 @@ func serialOf(req *dhcpv4.DHCPv4, arch bootmenu.Arch) string {
 	return fmt.Sprintf("%08x", binary.LittleEndian.Uint32(serial))
 }
 
-// archOf is the first value of option 93 that has a name, else the first value,
+// archOf is the first value of option 93, raw, that has a name, else the first value,
 // else the digits in the vendor class ("PXEClient:Arch:00007:..."), else, for a
 // PXE client that told nothing, BIOS: ROMs older than the option exist.
-func archOf(req *dhcpv4.DHCPv4) bootmenu.Arch {
+func archOf(raw []byte, class string) bootmenu.Arch {
 	var first = bootmenu.ArchUnknown
-	raw := req.GetOneOption(dhcpv4.OptionClientSystemArchitectureType)
 	if len(raw)%2 == 1 {
 		raw = nil // not a list of 16-bit values
 	}
@@ -263,7 +265,6 @@ func archOf(req *dhcpv4.DHCPv4) bootmenu.Arch {
 	if first != bootmenu.ArchUnknown {
 		return first
 	}
-	class := req.ClassIdentifier()
 	if _, digits, ok := strings.Cut(class, ":Arch:"); ok {
 		digits, _, _ = strings.Cut(digits, ":")
 		if n, err := strconv.ParseUint(digits, 10, 16); err == nil {

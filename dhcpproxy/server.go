@@ -22,8 +22,9 @@ import (
 // called before a reply is sent, because the client's first RRQ may follow the
 // reply within a millisecond; they must be quick.
 type Links interface {
-	// Learn: addr belongs to mac.
-	Learn(mac bootmenu.MAC, addr netip.Addr)
+	// Learn: m is at its address. Of the rest only MAC, arch and vendor class are
+	// known, and the last two only if it told them.
+	Learn(m bootmenu.Machine)
 	// Decided: this is what m gets until it asks again.
 	Decided(m bootmenu.Machine, d bootmenu.Decision)
 }
@@ -191,7 +192,7 @@ func (s *Server) handle(c *boundConn, p packet) {
 		return
 	}
 	ev.Machine.Interface = in.Interface.Name
-	s.learn(c.role, g, p)
+	s.learn(c, g, p)
 	if reason, why := s.skip(c, g, ev.Time); reason != "" {
 		s.report(ev, reason, why)
 		return
@@ -225,15 +226,22 @@ func (s *Server) report(ev Event, reason bootmenu.Reason, why string) {
 
 // learn takes the address of a machine from the packets in which it names it:
 // its broadcast REQUEST to the lease server (option 50), and anything that it
-// sends to port 4011 from an address of its own.
-func (s *Server) learn(role uint16, g glance, p packet) {
+// sends to port 4011 from an address of its own. Boards that we do not answer tell
+// their arch there too.
+func (s *Server) learn(c *boundConn, g glance, p packet) {
+	var addr netip.Addr
 	switch {
 	case g.mac.IsZero():
-	case role == PortBoot && !p.source.Addr().IsUnspecified():
-		s.opts.Links.Learn(g.mac, p.source.Addr())
-	case role == PortDHCP && g.messageType == dhcpv4.MessageTypeRequest && g.requested.IsValid():
-		s.opts.Links.Learn(g.mac, g.requested)
+		return
+	case c.role == PortBoot && !p.source.Addr().IsUnspecified():
+		addr = p.source.Addr()
+	case c.role == PortDHCP && g.messageType == dhcpv4.MessageTypeRequest && g.requested.IsValid():
+		addr = g.requested
+	default:
+		return
 	}
+	class := c.classes.name(g.vendorClass)
+	s.opts.Links.Learn(bootmenu.Machine{MAC: g.mac, Addr: addr, Arch: archOf(g.archs, class), VendorClass: class})
 }
 
 // skip says why a packet needs no parser, or "": most traffic on port 67 is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,14 +66,14 @@ func (c *memoryConn) Close() error {
 // memoryLinks keeps what the loop tells of addresses and decisions.
 type memoryLinks struct {
 	mu      sync.Mutex
-	addrs   map[netip.Addr]bootmenu.MAC
+	addrs   map[netip.Addr]bootmenu.Machine
 	decided map[bootmenu.MAC]string // file
 }
 
-func (l *memoryLinks) Learn(mac bootmenu.MAC, addr netip.Addr) {
+func (l *memoryLinks) Learn(m bootmenu.Machine) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.addrs[addr] = mac
+	l.addrs[m.Addr] = m
 }
 
 func (l *memoryLinks) Decided(m bootmenu.Machine, d bootmenu.Decision) {
@@ -96,7 +97,7 @@ func newBench(t *testing.T, change func(*Options)) *bench {
 	t.Helper()
 	b := &bench{
 		dhcp: newMemoryConn(), boot: newMemoryConn(), events: make(chan Event),
-		links: &memoryLinks{addrs: make(map[netip.Addr]bootmenu.MAC), decided: make(map[bootmenu.MAC]string)},
+		links: &memoryLinks{addrs: make(map[netip.Addr]bootmenu.Machine), decided: make(map[bootmenu.MAC]string)},
 	}
 	o := Options{Node: "n1", Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: b.links, History: &History{}, Report: func(e Event) { b.events <- e }}
 	if change != nil {
@@ -149,7 +150,7 @@ func TestServerAnswersAndTellsOfIt(t *testing.T) {
 		t.Errorf("ACK sent to %v from %v", ack.to, ack.from)
 	}
 	m := bootmenu.MACFromBytes(testMAC)
-	if b.links.decided[m] != snponly || b.links.addrs[netip.MustParseAddr("198.18.0.50")] != m {
+	if b.links.decided[m] != snponly || b.links.addrs[netip.MustParseAddr("198.18.0.50")].MAC != m {
 		t.Errorf("links: %v, %v", b.links.decided, b.links.addrs)
 	}
 }
@@ -182,8 +183,22 @@ func TestServerIsSilentAndSaysWhy(t *testing.T) {
 	if len(b.dhcp.sent) != 0 {
 		t.Errorf("%d packets were sent", len(b.dhcp.sent))
 	}
-	if b.links.addrs[netip.MustParseAddr("198.18.0.77")] != bootmenu.MACFromBytes(testMAC) {
+	if b.links.addrs[netip.MustParseAddr("198.18.0.77")].MAC != bootmenu.MACFromBytes(testMAC) {
 		t.Error("the address of a lease REQUEST was not learnt")
+	}
+}
+
+// A board that takes no boot server from a proxy is not answered, but what it
+// tells its lease server of itself is known when it comes for its files.
+func TestServerLearnsTheArchOfABoardThatItDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	class := opt(60, []byte("U-Boot.armv8")...)
+	e := b.send(b.dhcp, broadcast(request{messageType: reqst, options: join(opt(50, 198, 18, 0, 78), class, opt(93, 0, 22))}))
+	_ = b.stop()
+	want := bootmenu.Machine{MAC: bootmenu.MACFromBytes(testMAC), Addr: netip.MustParseAddr("198.18.0.78"), Arch: bootmenu.ArchARM64UBoot, VendorClass: "U-Boot.armv8"}
+	if got := b.links.addrs[want.Addr]; e.Reason != ReasonLeaseRequest || !reflect.DeepEqual(got, want) {
+		t.Errorf("%s, learnt %+v, want %+v", e.Reason, got, want)
 	}
 }
 
@@ -335,7 +350,7 @@ func TestBesideAnotherServerOnlyWhatIsForThisHostCounts(t *testing.T) {
 // discards is Links without memory.
 type discards struct{}
 
-func (discards) Learn(bootmenu.MAC, netip.Addr)              {}
+func (discards) Learn(bootmenu.Machine)                      {}
 func (discards) Decided(bootmenu.Machine, bootmenu.Decision) {}
 
 // quietServer reports to nobody.

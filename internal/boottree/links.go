@@ -24,7 +24,7 @@ const (
 // is ready for use.
 type Links struct {
 	mu       sync.Mutex
-	addrs    recent[netip.Addr, bootmenu.MAC]
+	addrs    recent[netip.Addr, resident]
 	machines recent[bootmenu.MAC, promise]
 }
 
@@ -34,11 +34,20 @@ type promise struct {
 	decision bootmenu.Decision
 }
 
-// Learn notes that addr belongs to mac; the newest word wins.
-func (l *Links) Learn(mac bootmenu.MAC, addr netip.Addr) {
+// A resident is who is at an address.
+type resident struct {
+	mac         bootmenu.MAC
+	arch        bootmenu.Arch
+	vendorClass string
+}
+
+func residentOf(m bootmenu.Machine) resident { return resident{m.MAC, m.Arch, m.VendorClass} }
+
+// Learn notes that m is at its address; the newest word wins.
+func (l *Links) Learn(m bootmenu.Machine) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.addrs.put(addr, mac, time.Now())
+	l.addrs.put(m.Addr, residentOf(m), time.Now())
 }
 
 // Decided notes what m was told to boot. If the machine's address is known it is
@@ -49,12 +58,18 @@ func (l *Links) Decided(m bootmenu.Machine, d bootmenu.Decision) {
 	now := time.Now()
 	l.machines.put(m.MAC, promise{m, d}, now)
 	if m.Addr.IsValid() {
-		l.addrs.put(m.Addr, m.MAC, now)
+		l.addrs.put(m.Addr, residentOf(m), now)
 	}
 }
 
-// MAC is the machine behind addr.
+// MAC is that of the machine behind addr.
 func (l *Links) MAC(addr netip.Addr) (mac bootmenu.MAC, ok bool) {
+	r, ok := l.at(addr)
+	return r.mac, ok
+}
+
+// at is who is behind addr.
+func (l *Links) at(addr netip.Addr) (r resident, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.addrs.get(addr, time.Now().Add(-linkAge))

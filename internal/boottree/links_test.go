@@ -13,7 +13,7 @@ func TestLinksForgetInTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var l Links
-		l.Learn(pcMAC, pcAddr)
+		l.Learn(bootmenu.Machine{MAC: pcMAC, Addr: pcAddr})
 		l.Decided(bootmenu.Machine{MAC: pcMAC}, bootmenu.Decision{File: "x"})
 		time.Sleep(decisionAge - time.Second)
 		if _, ok := l.promised(pcMAC); !ok {
@@ -36,8 +36,8 @@ func TestLinksForgetInTime(t *testing.T) {
 func TestLinksNewestWordWins(t *testing.T) {
 	t.Parallel()
 	var l Links
-	l.Learn(pcMAC, pcAddr)
-	l.Learn(boardMAC, pcAddr)
+	l.Learn(bootmenu.Machine{MAC: pcMAC, Addr: pcAddr})
+	l.Learn(bootmenu.Machine{MAC: boardMAC, Addr: pcAddr})
 	if mac, _ := l.MAC(pcAddr); mac != boardMAC {
 		t.Errorf("got %v, want the machine that was heard last", mac)
 	}
@@ -51,9 +51,9 @@ func TestLinksAreBoundedAndKeepTheNewest(t *testing.T) {
 	t.Parallel()
 	var l Links
 	addr := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18 + byte(i>>16), byte(i >> 8), byte(i)}) }
-	l.Learn(pcMAC, addr(0))
+	l.Learn(bootmenu.Machine{MAC: pcMAC, Addr: addr(0)})
 	for i := 1; i <= maxLinks; i++ {
-		l.Learn(boardMAC, addr(i))
+		l.Learn(bootmenu.Machine{MAC: boardMAC, Addr: addr(i)})
 	}
 	if len(l.addrs.elems) != maxLinks || l.addrs.order.Len() != maxLinks {
 		t.Errorf("%d addresses are remembered, want %d", len(l.addrs.elems), maxLinks)

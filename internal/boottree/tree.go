@@ -159,26 +159,27 @@ func (t *Tree) Open(ctx context.Context, r Request) (*File, error) {
 
 // visitor tells who is at an address.
 func (t *Tree) visitor(client netip.Addr) visitor {
-	mac, ok := t.opts.Links.MAC(client)
+	r, ok := t.opts.Links.at(client)
 	if !ok && t.opts.Neighbour != nil {
-		mac, ok = t.opts.Neighbour(client)
+		r.arch = bootmenu.ArchUnknown
+		r.mac, ok = t.opts.Neighbour(client)
 	}
 	if !ok {
 		return visitor{machine: bootmenu.Machine{Addr: client, Arch: bootmenu.ArchUnknown}}
 	}
-	return t.machine(mac, client)
+	return t.machine(r, client)
 }
 
-// machine is the visitor with that MAC: what it was promised, else, for a machine
-// that never asked us by DHCP, what the profiles say of its MAC and address.
-func (t *Tree) machine(mac bootmenu.MAC, addr netip.Addr) visitor {
-	if p, ok := t.opts.Links.promised(mac); ok {
+// machine is who lives at an address: what it was promised, else, for a machine that
+// we never answered, what the profiles say of what is known of it.
+func (t *Tree) machine(r resident, addr netip.Addr) visitor {
+	if p, ok := t.opts.Links.promised(r.mac); ok {
 		if addr.IsValid() {
 			p.machine.Addr = addr // the one that it has by now
 		}
 		return visitor{machine: p.machine, decision: p.decision, known: true}
 	}
-	m := bootmenu.Machine{MAC: mac, Addr: addr, Arch: bootmenu.ArchUnknown}
+	m := bootmenu.Machine{MAC: r.mac, Addr: addr, Arch: r.arch, VendorClass: r.vendorClass}
 	return visitor{machine: m, decision: t.Select(m), known: true}
 }
 

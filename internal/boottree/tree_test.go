@@ -112,7 +112,7 @@ func newHouse(t *testing.T) *house {
 func (h *house) boots(m bootmenu.Machine, addr netip.Addr) bootmenu.Decision {
 	d := h.Catalog().Select(m)
 	h.links.Decided(m, d)
-	h.links.Learn(m.MAC, addr)
+	h.links.Learn(bootmenu.Machine{MAC: m.MAC, Addr: addr, Arch: bootmenu.ArchUnknown})
 	return d
 }
 
@@ -206,6 +206,21 @@ func TestGeneratedScriptIsForTheMachineThatAsks(t *testing.T) {
 	}
 	if want := pcMAC.String() + " " + bootmenu.ScriptName; len(h.opened) != 1 || h.opened[0] != want {
 		t.Errorf("opened: %q, want %q", h.opened, want)
+	}
+}
+
+// A board that was never answered told its lease server what it is.
+func TestWhoWasNeverAnsweredIsKnownByWhatWasHeard(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	root := "boards/bbb"
+	archs := map[bootmenu.Arch]bootmenu.Overlay{bootmenu.ArchARM64UBoot: {Root: &root}}
+	h.SetPlan(bootmenu.NewCatalog([]*bootmenu.Profile{
+		{Name: "all", Match: &bootmenu.Match{All: true}, Boot: bootmenu.Boot{Kernel: "debian12/linux"}, Arch: archs},
+	}, nil, bootmenu.Menu{}), h.Loaders())
+	h.links.Learn(bootmenu.Machine{MAC: pcMAC, Addr: pcAddr, Arch: bootmenu.ArchARM64UBoot})
+	if _, layer, err := h.read(pcAddr, "MLO"); err != nil || layer != LayerRoot {
+		t.Errorf("got %q, %v, want the file of its arch's root", layer, err)
 	}
 }
 

@@ -37,7 +37,7 @@ func (t *Tree) Which(ctx context.Context, mac bootmenu.MAC, r Request) (Found, e
 	}
 	v := visitor{machine: bootmenu.Machine{Addr: r.Client, Arch: bootmenu.ArchUnknown}}
 	if !mac.IsZero() {
-		v = t.machine(mac, r.Client)
+		v = t.machine(resident{mac: mac, arch: bootmenu.ArchUnknown}, r.Client)
 	}
 	v.server = r.Server
 	found := Found{Machine: v.machine, Profile: v.decision.Profile, Name: name}

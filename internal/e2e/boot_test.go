@@ -150,7 +150,18 @@ var copyInstaller = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, lab.CopyDebianInstaller(dir)
+	return dir, lab.CopyInstaller(dir, lab.DebianInstaller)
+})
+
+// arm64Installer is the same for boards, in the package that is only unpacked.
+const arm64Installer = "../../build/pkg/debian-installer-12-netboot-arm64/usr/lib/debian-installer/images/12/arm64/text/debian-installer/arm64"
+
+var copyARM64Installer = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "debian12-arm64-")
+	if err != nil {
+		return "", err
+	}
+	return dir, lab.CopyInstaller(dir, arm64Installer)
 })
 
 func debianInstaller(t *testing.T) string {

@@ -4,12 +4,13 @@
 #
 #   packages.sh unit    what the race detector needs, and boot files to be recognised
 #   packages.sh demo    what the virtual network and its PC need
-#   packages.sh e2e     the same, TFTP clients, a board with U-Boot, Prometheus, and a
-#                       DHCP relay
+#   packages.sh e2e     the same, TFTP clients, a board with U-Boot and a kernel for it,
+#                       Prometheus, and a DHCP relay
 #   packages.sh bench   the servers that netbootd is measured against
 #
 # Nothing in these lists starts a service. Prometheus, the DHCP relay and the TFTP
-# servers would, so they are only unpacked, below build/pkg of the repository.
+# servers would, so they are only unpacked, below build/pkg of the repository; so is
+# what no machine of this kind would have installed.
 set -eu
 
 # Go fetches modules by HTTPS.
@@ -75,7 +76,7 @@ install_missing() {
 # already. The directory appears complete or not at all.
 unpack() {
 	pkg=$(cd "$here/../.." && pwd)/build/pkg
-	[ ! -x "$pkg/$1/$2" ] || return 0
+	[ ! -e "$pkg/$1/$2" ] || return 0
 	echo "unpacking: $1 (into build/pkg, not installed)"
 	mkdir -p "$pkg"
 	work=$(mktemp -d "$pkg/unpack.XXXXXX")
@@ -109,6 +110,7 @@ e2e)
 	install_missing $go $common $clients $loaders $board
 	unpack prometheus usr/bin/promtool
 	unpack isc-dhcp-relay usr/sbin/dhcrelay
+	unpack debian-installer-12-netboot-arm64 usr/lib/debian-installer/images/12/arm64/text/debian-installer/arm64/linux
 	;;
 bench)
 	# shellcheck disable=SC2086

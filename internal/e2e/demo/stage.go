@@ -100,7 +100,7 @@ func (s *stage) writeFiles() error {
 	return errors.Join(
 		os.WriteFile(filepath.Join(s.dir, "netbootd.toml"), []byte(config), 0o644),
 		os.WriteFile(filepath.Join(profiles, filepath.Base(s.profile)), profile, 0o644),
-		lab.CopyDebianInstaller(filepath.Join(s.dir, "images/debian12")),
+		lab.CopyInstaller(filepath.Join(s.dir, "images/debian12"), lab.DebianInstaller),
 	)
 }
 

@@ -5,7 +5,6 @@ package lab
 import (
 	"context"
 	"fmt"
-	"io"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -19,14 +18,13 @@ func RequireBoards() error {
 	return Require("ip", "/dev/net/tun", "qemu-system-aarch64", ubootImage)
 }
 
-// A Board is a virtual arm64 board that is powered on, with 512 MiB of memory
+// A Board is a virtual arm64 board that is powered on, with 1 GiB of memory
 // from address 0x40000000 and U-Boot in its flash. It boots nothing: U-Boot
 // waits at its prompt.
 type Board struct {
 	Machine
 
-	keyboard io.Writer // the board's serial line
-	typed    int       // commands so far
+	typed int // commands so far
 }
 
 // PowerOnBoard connects a board to the network, starts it and returns when
@@ -38,22 +36,18 @@ func (n *Network) PowerOnBoard(ctx context.Context, onLine func(string)) (*Board
 		return nil, err
 	}
 	cmd := exec.Command("qemu-system-aarch64",
-		"-machine", "virt,accel=tcg", "-cpu", "cortex-a57", "-m", "512", "-no-reboot",
+		"-machine", "virt,accel=tcg", "-cpu", "cortex-a57", "-m", "1024", "-no-reboot",
 		"-nographic", "-monitor", "none", "-serial", "stdio", "-bios", ubootImage,
 		"-netdev", "tap,id=wire,script=no,downscript=no,ifname="+tap,
 		// Not virtio: with U-Boot 2023.01 a burst that uses up the 32 receive
 		// buffers of its driver, as a TFTP window of 64 does, was the last that the
 		// board ever received, as if QEMU were not told of buffers put back.
 		"-device", "e1000,netdev=wire,romfile=")
-	keyboard, err := cmd.StdinPipe()
+	m, err := n.emulate(cmd, onLine)
 	if err != nil {
 		return nil, err
 	}
-	p, err := n.StartCommand(cmd, Options{Name: "qemu", OnStdout: onLine})
-	if err != nil {
-		return nil, err
-	}
-	b := &Board{Machine: Machine{Console: p.Stdout, Process: p}, keyboard: keyboard}
+	b := &Board{Machine: *m}
 	if err := b.stopAutoboot(ctx); err != nil {
 		b.PowerOff()
 		return nil, err
@@ -67,7 +61,7 @@ func (b *Board) stopAutoboot(ctx context.Context) error {
 	// More than get lost: the serial port holds 16, and U-Boot empties it when
 	// it sets it up, before and after it has moved itself into memory. The rest
 	// waits outside. At the prompt spaces do no harm.
-	if _, err := io.WriteString(b.keyboard, strings.Repeat(" ", 64)); err != nil {
+	if err := b.Type(strings.Repeat(" ", 64)); err != nil {
 		return err
 	}
 	_, err := b.Console.WaitFor(ctx, regexp.MustCompile(`^=>`))
@@ -81,7 +75,7 @@ func (b *Board) Run(ctx context.Context, command string) (output []string, err e
 	// Each command tells its end in words of its own, because the prompt is the
 	// same for all. An `echo $?` behind it was seen to tell of the line before.
 	line := fmt.Sprintf("if %s; then echo command %d succeeded; else echo command %[2]d failed; fi", command, b.typed)
-	if _, err := io.WriteString(b.keyboard, line+"\n"); err != nil {
+	if err := b.Type(line + "\n"); err != nil {
 		return nil, fmt.Errorf("type %q: %w", command, err)
 	}
 	end := regexp.MustCompile(fmt.Sprintf(`^command %d (succeeded|failed)$`, b.typed))

@@ -13,14 +13,14 @@ import (
 // a real kernel (linux, 8 MB) and initrd (initrd.gz, 41 MB).
 const DebianInstaller = "/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64"
 
-// CopyDebianInstaller copies the installer's linux and initrd.gz into dir, which
-// it makes if need be.
-func CopyDebianInstaller(dir string) error {
+// CopyInstaller copies the linux and initrd.gz of an installer into dir, which it
+// makes if need be.
+func CopyInstaller(dir, installer string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	for _, name := range []string{"linux", "initrd.gz"} {
-		if err := copyFile(filepath.Join(DebianInstaller, name), filepath.Join(dir, name)); err != nil {
+		if err := copyFile(filepath.Join(installer, name), filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}

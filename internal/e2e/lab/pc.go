@@ -21,6 +21,9 @@ const (
 	BIOSPlainPXE
 	// UEFI is OVMF for x64 with its own PXE client.
 	UEFI
+	// UEFIiPXE is OVMF for x64 whose network card carries iPXE's EFI driver, which
+	// takes the place of OVMF's PXE client.
+	UEFIiPXE
 )
 
 // String names the firmware as test names and messages do.
@@ -32,6 +35,8 @@ func (f Firmware) String() string {
 		return "BIOS with plain PXE"
 	case UEFI:
 		return "UEFI"
+	case UEFIiPXE:
+		return "UEFI with an iPXE ROM"
 	}
 	return fmt.Sprintf("Firmware(%d)", int(f))
 }
@@ -74,7 +79,19 @@ type Machine struct {
 	Console *Transcript
 	// Process is the emulator.
 	Process *Process
+
+	keyboard io.Writer // its serial line
 }
+
+// Type sends keys as a terminal on the serial line does: text, Enter ("\r"), and
+// the keys that terminals have sequences for.
+func (m *Machine) Type(keys string) error {
+	_, err := io.WriteString(m.keyboard, keys)
+	return err
+}
+
+// KeyDown is the arrow key.
+const KeyDown = "\x1b[B"
 
 // PowerOn connects a PC to the network and starts it. It boots from the network
 // and powers off instead of restarting. Without KVM on purpose: it is missing
@@ -102,24 +119,36 @@ func (n *Network) PowerOn(pc PC) (*Machine, error) {
 			return nil, err
 		}
 		args = append(args, "-device", card+",romfile=", "-kernel", ipxeLkrn, "-initrd", script)
-	case UEFI:
+	case UEFI, UEFIiPXE:
 		vars, err := copyToTemp(ovmfVars)
 		if err != nil {
 			return nil, err
 		}
-		// No option ROM: it holds iPXE's EFI driver and would hide OVMF's own.
-		args = append(args, "-device", card+",bootindex=0,romfile=",
+		card += ",bootindex=0"
+		if pc.Firmware == UEFI {
+			card += ",romfile=" // no option ROM, whose iPXE would hide OVMF's own client
+		}
+		args = append(args, "-device", card,
 			"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+ovmfCode,
 			"-drive", "if=pflash,format=raw,unit=1,file="+vars)
 	default:
 		return nil, fmt.Errorf("no virtual PC with firmware %v", pc.Firmware)
 	}
-	cmd := exec.Command("qemu-system-x86_64", args...)
-	p, err := n.StartCommand(cmd, Options{Name: "qemu", OnStdout: pc.OnLine})
+	return n.emulate(exec.Command("qemu-system-x86_64", args...), pc.OnLine)
+}
+
+// emulate starts a machine whose serial line is the emulator's standard input and
+// output.
+func (n *Network) emulate(cmd *exec.Cmd, onLine func(string)) (*Machine, error) {
+	keyboard, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
-	return &Machine{Console: p.Stdout, Process: p}, nil
+	p, err := n.StartCommand(cmd, Options{Name: "qemu", OnStdout: onLine})
+	if err != nil {
+		return nil, err
+	}
+	return &Machine{Console: p.Stdout, Process: p, keyboard: keyboard}, nil
 }
 
 // PowerOff pulls the plug.
