@@ -36,15 +36,19 @@ type Options struct {
 	Links     Links
 	History   *History // of the machines' attempts; not nil
 	Limits    Limits
-	Report    func(Event) // called for every packet, from two goroutines; must not block
+	// Report is told of packets that were handled together, from two goroutines. It
+	// must not block, and not keep the slice.
+	Report func([]Event)
 }
 
 // A Server is the loop on ports 67 and 4011.
 type Server struct {
-	opts    Options
-	conns   []*boundConn
-	limiter *limiter
-	host    atomic.Pointer[host]
+	opts      Options
+	conns     []*boundConn
+	limiter   *limiter
+	discovery *membership                 // nil without sockets
+	recall    func(bootmenu.Machine) Past // of the history
+	host      atomic.Pointer[host]
 }
 
 // A boundConn is a socket and the role it plays.
@@ -54,31 +58,38 @@ type boundConn struct {
 	bound   netip.AddrPort
 	beside  bool // another program holds the port; see tapConn
 	classes classNames
+
+	// What follows is of the packets in hand. Its memory is used again for the next.
+	request Request
+	events  []Event
+	replies [batchSize]outgoing
+	replyOf [batchSize]int // the number of the event that a reply is part of
+	sending int            // how many replies there are
 }
 
 func newServer(o Options, conns ...*boundConn) *Server {
-	return &Server{opts: o, conns: conns, limiter: newLimiter(o.Limits)}
+	return &Server{opts: o, conns: conns, limiter: newLimiter(o.Limits), recall: o.History.Past}
 }
 
 // Listen binds ports 67 and 4011 on every IPv4 address. If another program holds
 // port 67, its packets are read beside it (see [Server.Beside]): sharing the port
 // would take the unicast ones from that program, which are the renewals of
 // leases. A port that can be had in neither way is a [*ListenError].
+//
+// [Server.SetInterfaces] is to be called before [Server.Serve].
 func Listen(o Options) (*Server, error) {
-	s := newServer(o)
-	all, err := HostInterfaces()
+	dhcp, err := listenDHCP()
 	if err != nil {
-		return nil, fmt.Errorf("list the host's interfaces: %w", err)
+		return nil, err
 	}
-	s.SetInterfaces(all)
-	for _, listen := range []func() (*boundConn, error){listenDHCP, listenBoot} {
-		c, err := listen()
-		if err != nil {
-			s.close()
-			return nil, err
-		}
-		s.conns = append(s.conns, c)
+	// Two boot servers on port 4011 would only be in each other's way: the client
+	// asks one host, and takes one answer.
+	boot, err := listenUDP(PortBoot)
+	if err != nil {
+		return nil, errors.Join(err, dhcp.Close())
 	}
+	s := newServer(o, dhcp, &boundConn{packetConn: boot, role: PortBoot, bound: boot.addr})
+	s.discovery = &membership{conn: boot, on: make(map[int]bool)}
 	return s, nil
 }
 
@@ -99,19 +110,18 @@ func listenDHCP() (*boundConn, error) {
 	return &boundConn{packetConn: c, role: PortDHCP, bound: c.addr}, nil
 }
 
-// listenBoot binds port 4011. Two boot servers on it would only be in each
-// other's way: the client asks one host, and takes one answer.
-func listenBoot() (*boundConn, error) {
-	c, err := listenUDP(PortBoot)
-	if err != nil {
-		return nil, err
-	}
-	return &boundConn{packetConn: c, role: PortBoot, bound: c.addr}, nil
-}
-
 // SetInterfaces tells of the host's interfaces as they are now; it is to be called
-// whenever they change. It may be called while Serve runs.
-func (s *Server) SetInterfaces(all []Interface) { s.host.Store(newHost(all, s.opts.Policy)) }
+// whenever they change. It may be called while Serve runs. The error tells of
+// interfaces on which clients are not heard that look for a boot server by
+// multicast, once for each; everything else works.
+func (s *Server) SetInterfaces(all []Interface) error {
+	h := newHost(all, s.opts.Policy)
+	s.host.Store(h)
+	if s.discovery == nil {
+		return nil
+	}
+	return s.discovery.follow(h)
+}
 
 // Beside tells whether another program holds port 67, and its packets are read
 // beside it.
@@ -158,7 +168,7 @@ const maxReadErrors = 16
 func (s *Server) serveConn(ctx context.Context, c *boundConn) error {
 	failed := 0
 	for {
-		p, err := c.readPacket()
+		packets, err := c.readPackets()
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -169,83 +179,111 @@ func (s *Server) serveConn(ctx context.Context, c *boundConn) error {
 				return fmt.Errorf("read from port %d: %w", c.role, err)
 			}
 			continue
-		case !c.beside || s.host.Load().receives(p):
-			s.handle(c, p)
 		}
 		failed = 0
+		s.handle(c, packets)
 	}
 }
 
-// handle is the way of one packet: from a glance at it to the reply.
-func (s *Server) handle(c *boundConn, p packet) {
-	ev := Event{Node: s.opts.Node, Time: time.Now(), Port: c.role, Type: TypeOther}
-	g, err := look(p.data)
-	ev.Type, ev.Machine = typeOf(g.messageType), bootmenu.Machine{MAC: g.mac, Arch: bootmenu.ArchUnknown}
-	if err != nil {
-		s.report(ev, ReasonMalformed, err.Error())
+// handle is the way of packets that were read together: each is decided about,
+// then the replies leave, and then it is told what became of all.
+func (s *Server) handle(c *boundConn, packets []packet) {
+	h, now := s.host.Load(), time.Now()
+	c.events, c.sending = c.events[:0], 0
+	for _, p := range packets {
+		if !c.beside || h.receives(p) {
+			c.events = append(c.events, Event{Node: s.opts.Node, Time: now, Port: c.role, Type: TypeOther})
+			s.decide(c, h, p, &c.events[len(c.events)-1])
+		}
+	}
+	c.send()
+	s.opts.Report(c.events)
+}
+
+// reply puts a reply to those that leave together. It is part of the latest event.
+func (c *boundConn) reply(r *Reply, req *Request, in Ingress) {
+	slot := &c.replies[c.sending]
+	*slot = outgoing{data: r.Append(slot.data[:0], req), to: r.To, from: r.From, ifindex: in.replyVia(r.To.Addr())}
+	c.replyOf[c.sending] = len(c.events) - 1
+	c.sending++
+}
+
+// send sends the replies, and notes which did not leave.
+func (c *boundConn) send() {
+	if c.sending == 0 {
 		return
 	}
-	in, why := s.host.Load().ingress(c.role, p)
+	replies := c.replies[:c.sending]
+	c.writePackets(replies)
+	for i := range replies {
+		if err := replies[i].err; err != nil {
+			ev := &c.events[c.replyOf[i]]
+			ev.Reply.Type, ev.Reason, ev.Why = "", ReasonSendFailed, err.Error()
+		}
+	}
+}
+
+// decide notes in ev what becomes of a packet, and puts a reply to the others. A
+// panic in there ends this one packet and not the service.
+func (s *Server) decide(c *boundConn, h *host, p packet, ev *Event) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			ev.Reason, ev.Why = ReasonPanic, faultText(fault)
+		}
+	}()
+	req := &c.request
+	err := req.parse(p.data)
+	ev.Type, ev.Machine.MAC, ev.Machine.Arch = typeOf(req.messageType), req.mac, bootmenu.ArchUnknown
+	if err != nil {
+		ev.Reason, ev.Why = ReasonMalformed, err.Error()
+		return
+	}
+	in, why := h.ingress(c.role, p)
 	if why != "" {
-		s.report(ev, ReasonOtherInterface, why)
+		ev.Reason, ev.Why = ReasonOtherInterface, why
 		return
 	}
 	ev.Machine.Interface = in.Interface.Name
-	s.learn(c.role, g, p)
-	if reason, why := s.skip(c, g, ev.Time); reason != "" {
-		s.report(ev, reason, why)
+	s.learn(c.role, req, p)
+	if ev.Reason, ev.Why = s.skip(c, req, ev.Time); ev.Reason != "" {
 		return
 	}
-	v, reply, err := s.opts.Responder.AnswerPacket(p.data, in, s.opts.History.Past)
-	if err != nil {
-		s.report(ev, ReasonMalformed, err.Error())
-		return
-	}
-	ev.Machine, ev.Decision = v.Machine, v.Decision
+	v := s.opts.Responder.Answer(req, in, s.recall)
+	ev.Machine, ev.Decision, ev.Reason, ev.Why = v.Machine, v.Decision, v.Reason, v.Why
 	if v.Reply == nil {
-		s.report(ev, v.Reason, v.Why)
 		return
 	}
 	s.opts.Links.Decided(v.Machine, v.Decision)
 	s.opts.History.replied(v, ev.Time)
 	ev.Reply = v.Reply.summary()
-	if err := c.writePacket(reply, v.Reply.To, v.Reply.From, in.replyVia(v.Reply.To.Addr())); err != nil {
-		ev.Reply.Type = ""
-		s.report(ev, ReasonSendFailed, err.Error())
-		return
-	}
-	s.report(ev, "", v.Why)
-}
-
-// report hands the event on with how it ended.
-func (s *Server) report(ev Event, reason bootmenu.Reason, why string) {
-	ev.Reason, ev.Why = reason, why
-	s.opts.Report(ev)
+	c.reply(v.Reply, req, in)
 }
 
 // learn takes the address of a machine from the packets in which it names it:
 // its broadcast REQUEST to the lease server (option 50), and anything that it
 // sends to port 4011 from an address of its own.
-func (s *Server) learn(role uint16, g glance, p packet) {
+func (s *Server) learn(role uint16, req *Request, p packet) {
 	switch {
-	case g.mac.IsZero():
+	case req.mac.IsZero():
 	case role == PortBoot && !p.source.Addr().IsUnspecified():
-		s.opts.Links.Learn(g.mac, p.source.Addr())
-	case role == PortDHCP && g.messageType == dhcpv4.MessageTypeRequest && g.requested.IsValid():
-		s.opts.Links.Learn(g.mac, g.requested)
+		s.opts.Links.Learn(req.mac, p.source.Addr())
+	case role == PortDHCP && req.messageType == dhcpv4.MessageTypeRequest && req.requested.IsValid():
+		s.opts.Links.Learn(req.mac, req.requested)
 	}
 }
 
-// skip says why a packet needs no parser, or "": most traffic on port 67 is
+// skip says why a packet needs no decision, or "": most traffic on port 67 is
 // ordinary DHCP.
-func (s *Server) skip(c *boundConn, g glance, now time.Time) (bootmenu.Reason, string) {
-	switch {
-	case !isNamed(g.vendorClass) && !s.opts.Responder.Selector.OptsIn(c.classes.name(g.vendorClass)):
+func (s *Server) skip(c *boundConn, req *Request, now time.Time) (bootmenu.Reason, string) {
+	if !isNamed(req.vendorClass) && !s.opts.Responder.Selector.OptsIn(c.classes.name(req.vendorClass)) {
 		return ReasonNotPXE, "not a PXE client"
-	case c.role == PortDHCP && g.messageType == dhcpv4.MessageTypeRequest && !g.bootItem:
-		return ReasonLeaseRequest, "the request is for the lease server"
 	}
-	if why := s.limiter.refuses(g.mac, now); why != "" {
+	if c.role == PortDHCP && req.messageType == dhcpv4.MessageTypeRequest {
+		if _, isItem := req.bootItem(); !isItem {
+			return ReasonLeaseRequest, "the request is for the lease server"
+		}
+	}
+	if why := s.limiter.refuses(req.mac, now); why != "" {
 		return ReasonRateLimited, why
 	}
 	return "", ""

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,40 +22,35 @@ type memoryConn struct {
 	once   sync.Once
 
 	mu      sync.Mutex
-	sent    []sentPacket
-	refuses error // what writePacket returns
-}
-
-type sentPacket struct {
-	data    []byte
-	to      netip.AddrPort
-	from    netip.Addr
-	ifindex int
+	sent    []outgoing
+	refuses error // what writePackets notes
 }
 
 func newMemoryConn() *memoryConn {
 	return &memoryConn{in: make(chan packet), fails: make(chan error), closed: make(chan struct{})}
 }
 
-func (c *memoryConn) readPacket() (packet, error) {
+func (c *memoryConn) readPackets() ([]packet, error) {
 	select {
 	case p := <-c.in:
-		return p, nil
+		return []packet{p}, nil
 	case err := <-c.fails:
-		return packet{}, err
+		return nil, err
 	case <-c.closed:
-		return packet{}, net.ErrClosed
+		return nil, net.ErrClosed
 	}
 }
 
-func (c *memoryConn) writePacket(data []byte, to netip.AddrPort, from netip.Addr, ifindex int) error {
+func (c *memoryConn) writePackets(replies []outgoing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.refuses != nil {
-		return c.refuses
+	for i := range replies {
+		if replies[i].err = c.refuses; c.refuses == nil {
+			sent := replies[i]
+			sent.data = slices.Clone(sent.data)
+			c.sent = append(c.sent, sent)
+		}
 	}
-	c.sent = append(c.sent, sentPacket{data, to, from, ifindex})
-	return nil
 }
 
 func (c *memoryConn) Close() error {
@@ -91,6 +87,13 @@ type bench struct {
 	stop       func() error
 }
 
+// report hands events on one by one.
+func (b *bench) report(events []Event) {
+	for _, e := range events {
+		b.events <- e
+	}
+}
+
 // newBench serves eth1 until the test ends; change may alter the options.
 func newBench(t *testing.T, change func(*Options)) *bench {
 	t.Helper()
@@ -98,12 +101,12 @@ func newBench(t *testing.T, change func(*Options)) *bench {
 		dhcp: newMemoryConn(), boot: newMemoryConn(), events: make(chan Event),
 		links: &memoryLinks{addrs: make(map[netip.Addr]bootmenu.MAC), decided: make(map[bootmenu.MAC]string)},
 	}
-	o := Options{Node: "n1", Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: b.links, History: &History{}, Report: func(e Event) { b.events <- e }}
+	o := Options{Node: "n1", Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: b.links, History: &History{}, Report: b.report}
 	if change != nil {
 		change(&o)
 	}
 	b.Server = newServer(o, &boundConn{packetConn: b.dhcp, role: PortDHCP}, &boundConn{packetConn: b.boot, role: PortBoot})
-	b.SetInterfaces([]Interface{testIface, {Name: "eth2", Index: 8, Up: true, Addrs: testIface.Addrs}})
+	_ = b.SetInterfaces([]Interface{testIface, {Name: "eth2", Index: 8, Up: true, Addrs: testIface.Addrs}})
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- b.Serve(ctx) }()
@@ -270,7 +273,7 @@ func TestServerFollowsTheInterfaces(t *testing.T) {
 		{"back, and another one by the index", []Interface{{Name: "eth5", Index: 7, Up: true, Addrs: prefixes("198.18.4.2/24")}}, ""},
 		{"back", []Interface{testIface}, "198.18.0.2"},
 	} {
-		b.SetInterfaces(step.now)
+		_ = b.SetInterfaces(step.now)
 		e := b.send(b.dhcp, p)
 		if got := e.Reply.Server; e.Answered() != (step.server != "") || e.Answered() && got.String() != step.server {
 			t.Errorf("%s: %s, %v; want %q", step.name, e.Reason, got, step.server)
@@ -340,8 +343,8 @@ func (discards) Decided(bootmenu.Machine, bootmenu.Decision) {}
 
 // quietServer reports to nobody.
 func quietServer(t testing.TB) *Server {
-	s := newServer(Options{Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: discards{}, History: &History{}, Report: func(Event) {}})
-	s.SetInterfaces([]Interface{testIface})
+	s := newServer(Options{Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: discards{}, History: &History{}, Report: func([]Event) {}})
+	_ = s.SetInterfaces([]Interface{testIface})
 	return s
 }
 
@@ -355,7 +358,7 @@ func TestOrdinaryChatterTakesNoMemory(t *testing.T) {
 		"a DISCOVER with another class": {messageType: discover, options: class("dhcpcd-9.4.1:Linux-6.1.0")},
 		"a lease REQUEST":               {messageType: reqst, options: join(pxe, opt(50, 198, 18, 0, 77))},
 	} {
-		p := broadcast(r)
+		p := []packet{broadcast(r)}
 		s.handle(c, p) // so that the class is known
 		if n := testing.AllocsPerRun(100, func() { s.handle(c, p) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
@@ -373,7 +376,7 @@ func BenchmarkAnswer(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if v := r.Answer(req, on67(), nil); len(v.Reply.Packet.ToBytes()) == 0 {
+		if v := r.Answer(req, on67(), nil); len(v.Reply.Append(nil, req)) == 0 {
 			b.Fatal("empty reply")
 		}
 	}
@@ -385,7 +388,7 @@ func BenchmarkHandle(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			s := quietServer(b)
 			c := &boundConn{packetConn: sink{}, role: PortDHCP}
-			p := broadcast(request{messageType: discover, options: options})
+			p := []packet{broadcast(request{messageType: discover, options: options})}
 			b.ReportAllocs()
 			for b.Loop() {
 				s.handle(c, p)
@@ -397,4 +400,4 @@ func BenchmarkHandle(b *testing.B) {
 // A sink is a packetConn that takes everything.
 type sink struct{ packetConn }
 
-func (sink) writePacket([]byte, netip.AddrPort, netip.Addr, int) error { return nil }
+func (sink) writePackets([]outgoing) {}

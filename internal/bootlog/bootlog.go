@@ -30,6 +30,15 @@ type Options struct {
 	Logger *slog.Logger
 	// MAC is the machine behind an address, if it is known.
 	MAC func(netip.Addr) (bootmenu.MAC, bool)
+	// Output is where Logger's lines go, if it can hold them back; else nil.
+	Output Holder
+}
+
+// A Holder holds lines back from Hold to Release, to write them all at once: a
+// system call for each would cost as much as the line.
+type Holder interface {
+	Hold()
+	Release()
 }
 
 // A Log writes the lines. It is safe for concurrent use.
@@ -48,8 +57,19 @@ type silence struct {
 // New makes a log.
 func New(o Options) *Log { return &Log{opts: o, told: make(map[silence]time.Time)} }
 
-// DHCP tells of one packet on port 67 or 4011.
-func (l *Log) DHCP(e dhcpproxy.Event) {
+// DHCP tells of packets on port 67 or 4011 that were handled together.
+func (l *Log) DHCP(events ...dhcpproxy.Event) {
+	if l.opts.Output != nil {
+		l.opts.Output.Hold()
+		defer l.opts.Output.Release()
+	}
+	for i := range events {
+		l.packet(&events[i])
+	}
+}
+
+// packet tells of one packet.
+func (l *Log) packet(e *dhcpproxy.Event) {
 	level := slog.LevelInfo
 	if !e.Answered() {
 		level = l.silenceLevel(e)
@@ -85,7 +105,7 @@ func profileName(d bootmenu.Decision) string {
 }
 
 // silenceLevel is the level at which a silence is told.
-func (l *Log) silenceLevel(e dhcpproxy.Event) slog.Level {
+func (l *Log) silenceLevel(e *dhcpproxy.Event) slog.Level {
 	switch e.Reason {
 	case dhcpproxy.ReasonNotPXE, dhcpproxy.ReasonLeaseRequest, dhcpproxy.ReasonOtherInterface,
 		dhcpproxy.ReasonMalformed, dhcpproxy.ReasonBarebox:

@@ -91,7 +91,7 @@ func newDaemon(o Options) (*Daemon, error) {
 		failures: make(chan error, 1),
 	}
 	d.tree = boottree.New(boottree.Options{Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched})
-	d.log = bootlog.New(bootlog.Options{Logger: o.Logger, MAC: d.links.MAC})
+	d.log = bootlog.New(bootlog.Options{Logger: o.Logger, MAC: d.links.MAC, Output: o.LogOutput})
 	d.metrics = metrics.New(o.Build, d.engineStats)
 	if w := o.Settings.TFTP.Write; w != nil {
 		if d.inbox, err = images.OpenInbox(w.Inbox); err != nil {
@@ -172,11 +172,12 @@ func (d *Daemon) bind() (err error) {
 		Links:     d.links,
 		History:   d.history,
 		Limits:    s.DHCP.Limits,
-		Report:    func(e dhcpproxy.Event) { d.metrics.DHCP(e); d.log.DHCP(e) },
+		Report:    func(events []dhcpproxy.Event) { d.metrics.DHCP(events...); d.log.DHCP(events...) },
 	})
 	if err != nil {
 		return err
 	}
+	d.ifaces.look(d.setInterfaces)
 	d.opts.Logger.Info("ProxyDHCP is up", "addresses", addrTexts(d.dhcp.Addrs()))
 	if d.dhcp.Beside() {
 		d.beside = holderText(dhcpproxy.PortDHCP)
@@ -218,7 +219,7 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 	var offers, tells errgroup.Group
 	if d.dhcp != nil {
 		offers.Go(func() error { return d.watch(d.dhcp.Serve(offering)) })
-		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.dhcp.SetInterfaces)) })
+		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.setInterfaces)) })
 	}
 	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, control.Handler(d))) })
 	if d.web != nil {
