@@ -65,7 +65,7 @@ type Verdict struct {
 // to everything that is not plainly for a ProxyDHCP service.
 func (r *Responder) Answer(req *Request, in Ingress, recall func(bootmenu.Machine) Past) Verdict {
 	v := Verdict{Type: req.messageType, Machine: machineOf(req, in, r.IPXEClasses)}
-	if reason, why := r.refuse(req, in); reason != "" {
+	if reason, why := r.refuse(req, v.Machine.VendorClass, in); reason != "" {
 		return v.silent(reason, why)
 	}
 	client := v.Machine.Addr
@@ -188,7 +188,10 @@ func (v Verdict) menu() Verdict {
 
 // serveItem completes v for a machine whose firmware asks for an item of a menu.
 func (v Verdict) serveItem(item bootmenu.BootItem, past Past) Verdict {
-	entries := past.Menu.Entries(v.Machine)
+	var entries []bootmenu.Decision
+	if past.Menu != nil {
+		entries = past.Menu.Entries(v.Machine)
+	}
 	i := int(item.Type) - int(bootmenu.FirstItem)
 	switch {
 	case item.WantsCredentials():
@@ -221,8 +224,7 @@ func (v Verdict) silent(reason bootmenu.Reason, why string) Verdict {
 // refuse says why a request is not ours to answer, whatever the profiles say, or
 // "". The order of the questions is the order of the reasons' weight: what is not
 // a PXE client is told apart first.
-func (r *Responder) refuse(req *Request, in Ingress) (bootmenu.Reason, string) {
-	class := string(req.vendorClass)
+func (r *Responder) refuse(req *Request, class string, in Ingress) (bootmenu.Reason, string) {
 	switch t := req.messageType; {
 	case t != dhcpv4.MessageTypeDiscover && t != dhcpv4.MessageTypeRequest && t != dhcpv4.MessageTypeInform:
 		return ReasonMalformed, "not a DISCOVER, REQUEST or INFORM"

@@ -181,7 +181,8 @@ func offeredMenu(t testing.TB) func(bootmenu.Machine) Past {
 		if m.MAC != bootmenu.MACFromBytes(menuMAC) {
 			return Past{}
 		}
-		return Past{Menu: c.Select(m)}
+		menu := c.Select(m)
+		return Past{Menu: &menu}
 	}
 }
 

@@ -46,8 +46,7 @@ type Server struct {
 	opts      Options
 	conns     []*boundConn
 	limiter   *limiter
-	discovery *membership                 // nil without sockets
-	recall    func(bootmenu.Machine) Past // of the history
+	discovery *membership // nil without sockets
 	host      atomic.Pointer[host]
 }
 
@@ -60,6 +59,8 @@ type boundConn struct {
 	classes classNames
 
 	// What follows is of the packets in hand. Its memory is used again for the next.
+	now     time.Time
+	recall  func(bootmenu.Machine) Past // what the history says now
 	request Request
 	events  []Event
 	replies [batchSize]outgoing
@@ -68,7 +69,10 @@ type boundConn struct {
 }
 
 func newServer(o Options, conns ...*boundConn) *Server {
-	return &Server{opts: o, conns: conns, limiter: newLimiter(o.Limits), recall: o.History.Past}
+	for _, c := range conns {
+		c.recall = func(m bootmenu.Machine) Past { return o.History.past(m, c.now) }
+	}
+	return &Server{opts: o, conns: conns, limiter: newLimiter(o.Limits)}
 }
 
 // Listen binds ports 67 and 4011 on every IPv4 address. If another program holds
@@ -188,11 +192,11 @@ func (s *Server) serveConn(ctx context.Context, c *boundConn) error {
 // handle is the way of packets that were read together: each is decided about,
 // then the replies leave, and then it is told what became of all.
 func (s *Server) handle(c *boundConn, packets []packet) {
-	h, now := s.host.Load(), time.Now()
-	c.events, c.sending = c.events[:0], 0
+	h := s.host.Load()
+	c.now, c.events, c.sending = time.Now(), c.events[:0], 0
 	for _, p := range packets {
 		if !c.beside || h.receives(p) {
-			c.events = append(c.events, Event{Node: s.opts.Node, Time: now, Port: c.role, Type: TypeOther})
+			c.events = append(c.events, Event{Node: s.opts.Node, Time: c.now, Port: c.role, Type: TypeOther})
 			s.decide(c, h, p, &c.events[len(c.events)-1])
 		}
 	}
@@ -248,7 +252,7 @@ func (s *Server) decide(c *boundConn, h *host, p packet, ev *Event) {
 	if ev.Reason, ev.Why = s.skip(c, req, ev.Time); ev.Reason != "" {
 		return
 	}
-	v := s.opts.Responder.Answer(req, in, s.recall)
+	v := s.opts.Responder.Answer(req, in, c.recall)
 	ev.Machine, ev.Decision, ev.Reason, ev.Why = v.Machine, v.Decision, v.Reason, v.Why
 	if v.Reply == nil {
 		return

@@ -84,7 +84,7 @@ func (l *Log) packet(e *dhcpproxy.Event) {
 		attrs = append(attrs, slog.Bool("ipxe", true))
 	}
 	if e.Answered() {
-		l.write(level, strings.ToUpper(e.Reply.Type)+" sent", append(attrs,
+		l.write(e.Time, level, strings.ToUpper(e.Reply.Type)+" sent", append(attrs,
 			slog.String("profile", profileName(e.Decision)),
 			slog.String("file", e.Reply.File),
 			slog.String("style", string(e.Reply.Style)),
@@ -93,7 +93,7 @@ func (l *Log) packet(e *dhcpproxy.Event) {
 		return
 	}
 	attrs = append(attrs, slog.String("reason", string(e.Reason)), slog.String("why", e.Why))
-	l.write(level, "no answer to "+strings.ToUpper(string(e.Type)), attrs)
+	l.write(e.Time, level, "no answer to "+strings.ToUpper(string(e.Type)), attrs)
 }
 
 // profileName is what the machine gets, for people.
@@ -161,7 +161,7 @@ func (l *Log) TFTP(t tftp.Transfer) {
 		attrs = append(attrs, slog.String("why", t.Err.Error()))
 	}
 	level, text := transferLine(t)
-	l.write(level, text, attrs)
+	l.write(time.Now(), level, text, attrs)
 }
 
 // transferLine is the level and the words for how a transfer ended.
@@ -195,12 +195,12 @@ func (l *Log) mac(addr netip.Addr) string {
 // write does what Logger.LogAttrs does, except for looking up the line of source
 // that it is called from: that takes a good part of a line's time, and no handler
 // here prints it.
-func (l *Log) write(level slog.Level, text string, attrs []slog.Attr) {
+func (l *Log) write(at time.Time, level slog.Level, text string, attrs []slog.Attr) {
 	h := l.opts.Logger.Handler()
 	if !h.Enabled(context.Background(), level) {
 		return
 	}
-	r := slog.NewRecord(time.Now(), level, text, 0)
+	r := slog.NewRecord(at, level, text, 0)
 	r.AddAttrs(attrs...)
 	_ = h.Handle(context.Background(), r) // a log that cannot be written cannot be told of either
 }
