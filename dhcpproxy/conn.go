@@ -36,17 +36,22 @@ type outgoing struct {
 	err     error // why it did not leave; nil if it did
 }
 
-// A packetConn reads and sends datagrams on one port, telling and choosing the
-// interface. One goroutine uses it; only Close may be called from another one,
-// and ends a read that is waiting.
+// A packetConn is a port of this host. Close ends reads that are waiting.
 type packetConn interface {
+	newEnd() packetEnd
+	Close() error
+}
+
+// A packetEnd is what one goroutine reads and sends datagrams of a port with,
+// telling and choosing the interface.
+type packetEnd interface {
 	// readPackets waits for packets, and gives those that are there, batchSize at
-	// most. They are valid until the next read.
+	// most. They are valid until the next read. After Close of the packetConn the
+	// error is net.ErrClosed.
 	readPackets() ([]packet, error)
 	// writePackets sends batchSize packets at most, in their order, and notes at
 	// each why it did not leave. What is noted there already must be nil.
 	writePackets([]outgoing)
-	Close() error
 }
 
 // A ListenError says which port could not be bound.

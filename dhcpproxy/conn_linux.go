@@ -15,9 +15,15 @@ import (
 type udpConn struct {
 	*socket
 	addr netip.AddrPort
-	in   *inbox
-	out  *outbox
 }
+
+type udpEnd struct {
+	*socket
+	in  *inbox
+	out *outbox
+}
+
+func (c *udpConn) newEnd() packetEnd { return &udpEnd{c.socket, newInbox(), newOutbox()} }
 
 // listenUDP binds the port on every IPv4 address. Port 0 takes a free one.
 func listenUDP(port uint16) (*udpConn, error) {
@@ -30,7 +36,7 @@ func listenUDP(port uint16) (*udpConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &udpConn{socket: s, addr: want, in: newInbox(), out: newOutbox()}
+	c := &udpConn{s, want}
 	err = s.control(func(fd int) error {
 		bound, err := unix.Getsockname(fd)
 		if a, ok := bound.(*unix.SockaddrInet4); ok {
@@ -66,26 +72,26 @@ func openUDP(port uint16) (fd int, err error) {
 	return fd, nil
 }
 
-func (c *udpConn) readPackets() ([]packet, error) {
-	if err := c.receive(c.in); err != nil {
+func (e *udpEnd) readPackets() ([]packet, error) {
+	if err := e.receive(e.in); err != nil {
 		return nil, err
 	}
-	packets := c.in.packets[:c.in.used]
+	packets := e.in.packets[:e.in.used]
 	for i := range packets {
-		from := c.in.inet4(i)
-		packets[i] = packet{data: c.in.payload(i), source: netip.AddrPortFrom(netip.AddrFrom4(from.Addr), networkOrder(from.Port))}
-		if info := c.in.pktinfo(i); info != nil {
+		from := e.in.inet4(i)
+		packets[i] = packet{data: e.in.payload(i), source: netip.AddrPortFrom(netip.AddrFrom4(from.Addr), networkOrder(from.Port))}
+		if info := e.in.pktinfo(i); info != nil {
 			packets[i].ifindex, packets[i].destination = int(info.Ifindex), netip.AddrFrom4(info.Addr)
 		}
 	}
 	return packets, nil
 }
 
-func (c *udpConn) writePackets(replies []outgoing) {
+func (e *udpEnd) writePackets(replies []outgoing) {
 	for i := range replies {
-		c.out.set(i, replies[i].data, &replies[i])
+		e.out.set(i, replies[i].data, &replies[i])
 	}
-	c.send(c.out, replies)
+	e.send(e.out, replies)
 }
 
 // join has packets to a multicast group that come in on an interface delivered.

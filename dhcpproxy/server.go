@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,8 +37,8 @@ type Options struct {
 	Links     Links
 	History   *History // of the machines' attempts; not nil
 	Limits    Limits
-	// Report is told of packets that were handled together, from two goroutines. It
-	// must not block, and not keep the slice.
+	// Report is told of packets that were handled together, from several goroutines.
+	// It must not block, and not keep the slice.
 	Report func([]Event)
 }
 
@@ -56,9 +57,21 @@ type boundConn struct {
 	role    uint16 // PortDHCP or PortBoot, whatever port is really bound
 	bound   netip.AddrPort
 	beside  bool // another program holds the port; see tapConn
+	reading sync.Mutex
+}
+
+// loopsPerConn is how many goroutines serve one socket. The second one only helps
+// while more waits than the first reads at once; see [loop.next].
+const loopsPerConn = 2
+
+// A loop is one goroutine that serves a socket.
+type loop struct {
+	*Server
+	conn    *boundConn
+	end     packetEnd
 	classes classNames
 
-	// What follows is of the packets in hand. Its memory is used again for the next.
+	// What follows is of the packets in hand. Its memory is used again.
 	now     time.Time
 	recall  func(bootmenu.Machine) Past // what the history says now
 	request Request
@@ -69,10 +82,13 @@ type boundConn struct {
 }
 
 func newServer(o Options, conns ...*boundConn) *Server {
-	for _, c := range conns {
-		c.recall = func(m bootmenu.Machine) Past { return o.History.past(m, c.now) }
-	}
 	return &Server{opts: o, conns: conns, limiter: newLimiter(o.Limits)}
+}
+
+func (s *Server) newLoop(c *boundConn) *loop {
+	l := &loop{Server: s, conn: c, end: c.newEnd()}
+	l.recall = func(m bootmenu.Machine) Past { return s.opts.History.past(m, l.now) }
+	return l
 }
 
 // Listen binds ports 67 and 4011 on every IPv4 address. If another program holds
@@ -147,7 +163,9 @@ func (s *Server) Addrs() []netip.AddrPort {
 func (s *Server) Serve(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, c := range s.conns {
-		g.Go(func() error { return s.serveConn(ctx, c) })
+		for range loopsPerConn {
+			g.Go(func() error { return s.newLoop(c).serve(ctx) })
+		}
 	}
 	g.Go(func() error {
 		<-ctx.Done()
@@ -168,126 +186,144 @@ func (s *Server) close() {
 // that stays would keep a processor busy for ever.
 const maxReadErrors = 16
 
-// serveConn reads one socket until ctx ends or the socket is of no more use.
-func (s *Server) serveConn(ctx context.Context, c *boundConn) error {
+// serve reads the socket until ctx ends or the socket is of no more use.
+func (l *loop) serve(ctx context.Context) error {
 	failed := 0
 	for {
-		packets, err := c.readPackets()
+		err := l.next()
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return err
-		case err != nil:
+		case err == nil:
+			failed = 0
+		default:
 			if failed++; failed == maxReadErrors {
-				return fmt.Errorf("read from port %d: %w", c.role, err)
+				return fmt.Errorf("read from port %d: %w", l.conn.role, err)
 			}
-			continue
 		}
-		failed = 0
-		s.handle(c, packets)
 	}
+}
+
+// next reads packets and handles them. Only one loop reads at a time, and it lets
+// the next one read while it handles what it has read if that was as much as can
+// be: as long as fewer packets wait, all are handled in their order, and no second
+// thread is woken for nothing.
+func (l *loop) next() error {
+	l.conn.reading.Lock()
+	packets, err := l.end.readPackets()
+	if err != nil || len(packets) == batchSize {
+		l.conn.reading.Unlock()
+	} else {
+		defer l.conn.reading.Unlock()
+	}
+	if err == nil {
+		l.handle(packets)
+	}
+	return err
 }
 
 // handle is the way of packets that were read together: each is decided about,
 // then the replies leave, and then it is told what became of all.
-func (s *Server) handle(c *boundConn, packets []packet) {
-	h := s.host.Load()
-	c.now, c.events, c.sending = time.Now(), c.events[:0], 0
+func (l *loop) handle(packets []packet) {
+	h := l.host.Load()
+	l.now, l.events, l.sending = time.Now(), l.events[:0], 0
 	for _, p := range packets {
-		if !c.beside || h.receives(p) {
-			c.events = append(c.events, Event{Node: s.opts.Node, Time: c.now, Port: c.role, Type: TypeOther})
-			s.decide(c, h, p, &c.events[len(c.events)-1])
+		if !l.conn.beside || h.receives(p) {
+			l.events = append(l.events, Event{Node: l.opts.Node, Time: l.now, Port: l.conn.role, Type: TypeOther})
+			l.decide(h, p, &l.events[len(l.events)-1])
 		}
 	}
-	c.send()
-	s.opts.Report(c.events)
-}
-
-// reply puts a reply to those that leave together. It is part of the latest event.
-func (c *boundConn) reply(r *Reply, req *Request, in Ingress) {
-	slot := &c.replies[c.sending]
-	*slot = outgoing{data: r.Append(slot.data[:0], req), to: r.To, from: r.From, ifindex: in.replyVia(r.To.Addr())}
-	c.replyOf[c.sending] = len(c.events) - 1
-	c.sending++
-}
-
-// send sends the replies, and notes which did not leave.
-func (c *boundConn) send() {
-	if c.sending == 0 {
-		return
-	}
-	replies := c.replies[:c.sending]
-	c.writePackets(replies)
-	for i := range replies {
-		if err := replies[i].err; err != nil {
-			ev := &c.events[c.replyOf[i]]
-			ev.Reply.Type, ev.Reason, ev.Why = "", ReasonSendFailed, err.Error()
-		}
-	}
+	l.send()
+	l.opts.Report(l.events)
 }
 
 // decide notes in ev what becomes of a packet, and puts a reply to the others. A
 // panic in there ends this one packet and not the service.
-func (s *Server) decide(c *boundConn, h *host, p packet, ev *Event) {
+func (l *loop) decide(h *host, p packet, ev *Event) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			ev.Reason, ev.Why = ReasonPanic, faultText(fault)
 		}
 	}()
-	req := &c.request
+	req := &l.request
 	err := req.parse(p.data)
 	ev.Type, ev.Machine.MAC, ev.Machine.Arch = typeOf(req.messageType), req.mac, bootmenu.ArchUnknown
 	if err != nil {
 		ev.Reason, ev.Why = ReasonMalformed, err.Error()
 		return
 	}
-	in, why := h.ingress(c.role, p)
+	in, why := h.ingress(l.conn.role, p)
 	if why != "" {
 		ev.Reason, ev.Why = ReasonOtherInterface, why
 		return
 	}
 	ev.Machine.Interface = in.Interface.Name
-	s.learn(c.role, req, p)
-	if ev.Reason, ev.Why = s.skip(c, req, ev.Time); ev.Reason != "" {
+	l.learn(req, p)
+	if ev.Reason, ev.Why = l.skip(req); ev.Reason != "" {
 		return
 	}
-	v := s.opts.Responder.Answer(req, in, c.recall)
+	v := l.opts.Responder.Answer(req, in, l.recall)
 	ev.Machine, ev.Decision, ev.Reason, ev.Why = v.Machine, v.Decision, v.Reason, v.Why
 	if v.Reply == nil {
 		return
 	}
-	s.opts.Links.Decided(v.Machine, v.Decision)
-	s.opts.History.replied(v, ev.Time)
+	l.opts.Links.Decided(v.Machine, v.Decision)
+	l.opts.History.replied(v, l.now)
 	ev.Reply = v.Reply.summary()
-	c.reply(v.Reply, req, in)
+	l.reply(v.Reply, req, in)
+}
+
+// reply puts a reply to those that leave together. It is part of the latest event.
+func (l *loop) reply(r *Reply, req *Request, in Ingress) {
+	slot := &l.replies[l.sending]
+	*slot = outgoing{data: r.Append(slot.data[:0], req), to: r.To, from: r.From, ifindex: in.replyVia(r.To.Addr())}
+	l.replyOf[l.sending] = len(l.events) - 1
+	l.sending++
+}
+
+// send sends the replies, and notes which did not leave.
+func (l *loop) send() {
+	if l.sending == 0 {
+		return
+	}
+	replies := l.replies[:l.sending]
+	l.end.writePackets(replies)
+	for i := range replies {
+		if err := replies[i].err; err != nil {
+			ev := &l.events[l.replyOf[i]]
+			ev.Reply.Type, ev.Reason, ev.Why = "", ReasonSendFailed, err.Error()
+		}
+	}
 }
 
 // learn takes the address of a machine from the packets in which it names it:
 // its broadcast REQUEST to the lease server (option 50), and anything that it
 // sends to port 4011 from an address of its own.
-func (s *Server) learn(role uint16, req *Request, p packet) {
+func (l *loop) learn(req *Request, p packet) {
+	role, links := l.conn.role, l.opts.Links
 	switch {
 	case req.mac.IsZero():
 	case role == PortBoot && !p.source.Addr().IsUnspecified():
-		s.opts.Links.Learn(req.mac, p.source.Addr())
+		links.Learn(req.mac, p.source.Addr())
 	case role == PortDHCP && req.messageType == dhcpv4.MessageTypeRequest && req.requested.IsValid():
-		s.opts.Links.Learn(req.mac, req.requested)
+		links.Learn(req.mac, req.requested)
 	}
 }
 
 // skip says why a packet needs no decision, or "": most traffic on port 67 is
 // ordinary DHCP.
-func (s *Server) skip(c *boundConn, req *Request, now time.Time) (bootmenu.Reason, string) {
-	if !isNamed(req.vendorClass) && !s.opts.Responder.Selector.OptsIn(c.classes.name(req.vendorClass)) {
+func (l *loop) skip(req *Request) (bootmenu.Reason, string) {
+	if !isNamed(req.vendorClass) && !l.opts.Responder.Selector.OptsIn(l.classes.name(req.vendorClass)) {
 		return ReasonNotPXE, "not a PXE client"
 	}
-	if c.role == PortDHCP && req.messageType == dhcpv4.MessageTypeRequest {
+	if l.conn.role == PortDHCP && req.messageType == dhcpv4.MessageTypeRequest {
 		if _, isItem := req.bootItem(); !isItem {
 			return ReasonLeaseRequest, "the request is for the lease server"
 		}
 	}
-	if why := s.limiter.refuses(req.mac, now); why != "" {
+	if why := l.limiter.refuses(req.mac, l.now); why != "" {
 		return ReasonRateLimited, why
 	}
 	return "", ""

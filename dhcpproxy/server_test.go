@@ -14,7 +14,7 @@ import (
 	"netbootd/bootmenu"
 )
 
-// A memoryConn is a packetConn that reads from a channel and keeps what is sent.
+// A memoryConn is a packetConn, and its end, that reads from a channel and keeps what is sent.
 type memoryConn struct {
 	in     chan packet
 	fails  chan error // a read that fails
@@ -29,6 +29,8 @@ type memoryConn struct {
 func newMemoryConn() *memoryConn {
 	return &memoryConn{in: make(chan packet), fails: make(chan error), closed: make(chan struct{})}
 }
+
+func (c *memoryConn) newEnd() packetEnd { return c }
 
 func (c *memoryConn) readPackets() ([]packet, error) {
 	select {
@@ -352,15 +354,15 @@ func quietServer(t testing.TB) *Server {
 func TestOrdinaryChatterTakesNoMemory(t *testing.T) {
 	s := quietServer(t)
 	s.opts.Responder.Selector = bootmenu.NewCatalog(nil, nil)
-	c := &boundConn{packetConn: newMemoryConn(), role: PortDHCP}
+	l := s.newLoop(&boundConn{packetConn: newMemoryConn(), role: PortDHCP})
 	for name, r := range map[string]request{
 		"a DISCOVER":                    {messageType: discover},
 		"a DISCOVER with another class": {messageType: discover, options: class("dhcpcd-9.4.1:Linux-6.1.0")},
 		"a lease REQUEST":               {messageType: reqst, options: join(pxe, opt(50, 198, 18, 0, 77))},
 	} {
 		p := []packet{broadcast(r)}
-		s.handle(c, p) // so that the class is known
-		if n := testing.AllocsPerRun(100, func() { s.handle(c, p) }); n != 0 {
+		l.handle(p) // so that the class is known
+		if n := testing.AllocsPerRun(100, func() { l.handle(p) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
@@ -387,17 +389,21 @@ func BenchmarkHandle(b *testing.B) {
 	for name, options := range map[string][]byte{"PXE": join(pxe, archX64, machineID), "ForeignDHCP": class("MSFT 5.0")} {
 		b.Run(name, func(b *testing.B) {
 			s := quietServer(b)
-			c := &boundConn{packetConn: sink{}, role: PortDHCP}
+			l := s.newLoop(&boundConn{packetConn: sink{}, role: PortDHCP})
 			p := []packet{broadcast(request{messageType: discover, options: options})}
 			b.ReportAllocs()
 			for b.Loop() {
-				s.handle(c, p)
+				l.handle(p)
 			}
 		})
 	}
 }
 
-// A sink is a packetConn that takes everything.
-type sink struct{ packetConn }
+// A sink is a packetConn that takes everything, and its end.
+type sink struct{ packetEnd }
+
+func (s sink) newEnd() packetEnd { return s }
+
+func (sink) Close() error { return nil }
 
 func (sink) writePackets([]outgoing) {}

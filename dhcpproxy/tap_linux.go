@@ -17,13 +17,19 @@ import (
 // It hears what the input firewall would have dropped, and packets to other hosts
 // that this one forwards: which are ours is for the caller to tell.
 type tapConn struct {
-	port    uint16
-	tap     *socket // packet socket, for reading only
-	raw     *socket // raw IPv4 socket, for sending only
+	port uint16
+	tap  *socket // packet socket, for reading only
+	raw  *socket // raw IPv4 socket, for sending only
+}
+
+type tapEnd struct {
+	*tapConn
 	in      *inbox
 	out     *outbox
 	packets [batchSize][]byte // being sent, with their headers
 }
+
+func (c *tapConn) newEnd() packetEnd { return &tapEnd{tapConn: c, in: newInbox(), out: newOutbox()} }
 
 // listenTap reads copies of the IPv4 UDP packets to a port, whatever interface
 // they come in on.
@@ -36,7 +42,7 @@ func listenTap(port uint16) (*tapConn, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("raw socket: %w", err), tap.Close())
 	}
-	return &tapConn{port: port, tap: tap, raw: raw, in: newInbox(), out: newOutbox()}, nil
+	return &tapConn{port, tap, raw}, nil
 }
 
 // openTap opens the packet socket. It is bound only after it has its filter: a
@@ -119,28 +125,28 @@ func portFilter(port uint16) []bpf.Instruction {
 	}
 }
 
-func (c *tapConn) readPackets() ([]packet, error) {
-	if err := c.tap.receive(c.in); err != nil {
+func (e *tapEnd) readPackets() ([]packet, error) {
+	if err := e.tap.receive(e.in); err != nil {
 		return nil, err
 	}
-	packets := c.in.packets[:0]
-	for i := range c.in.used {
-		if p, ok := parseDatagram(c.in.payload(i)); ok {
-			p.ifindex = int(c.in.names[i].Ifindex)
+	packets := e.in.packets[:0]
+	for i := range e.in.used {
+		if p, ok := parseDatagram(e.in.payload(i)); ok {
+			p.ifindex = int(e.in.names[i].Ifindex)
 			packets = append(packets, p)
 		}
 	}
 	return packets, nil
 }
 
-func (c *tapConn) writePackets(replies []outgoing) {
+func (e *tapEnd) writePackets(replies []outgoing) {
 	for i := range replies {
 		r := &replies[i]
-		c.packets[i] = appendDatagram(c.packets[i][:0], r.data, netip.AddrPortFrom(r.from, c.port), r.to)
-		c.out.set(i, c.packets[i], r)
+		e.packets[i] = appendDatagram(e.packets[i][:0], r.data, netip.AddrPortFrom(r.from, e.port), r.to)
+		e.out.set(i, e.packets[i], r)
 	}
-	c.raw.send(c.out, replies)
+	e.raw.send(e.out, replies)
 }
 
-// Close ends a read that is waiting.
+// Close ends reads that are waiting.
 func (c *tapConn) Close() error { return errors.Join(c.tap.Close(), c.raw.Close()) }

@@ -84,7 +84,7 @@ func (l *Log) packet(e *dhcpproxy.Event) {
 		attrs = append(attrs, slog.Bool("ipxe", true))
 	}
 	if e.Answered() {
-		l.write(e.Time, level, strings.ToUpper(e.Reply.Type)+" sent", append(attrs,
+		l.write(e.Time, level, sentText(e.Reply), append(attrs,
 			slog.String("profile", profileName(e.Decision)),
 			slog.String("file", e.Reply.File),
 			slog.String("style", string(e.Reply.Style)),
@@ -94,6 +94,13 @@ func (l *Log) packet(e *dhcpproxy.Event) {
 	}
 	attrs = append(attrs, slog.String("reason", string(e.Reason)), slog.String("why", e.Why))
 	l.write(e.Time, level, "no answer to "+strings.ToUpper(string(e.Type)), attrs)
+}
+
+func sentText(r dhcpproxy.ReplySummary) string {
+	if r.Type == "offer" {
+		return "OFFER sent"
+	}
+	return "ACK sent"
 }
 
 // profileName is what the machine gets, for people.
