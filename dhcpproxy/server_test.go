@@ -324,6 +324,111 @@ func TestServerOutlivesAPanic(t *testing.T) {
 	}
 }
 
+func TestAnswerPacketOutlivesAPanic(t *testing.T) {
+	t.Parallel()
+	r := testResponder(t)
+	r.Selector = panickingSelector{r.Selector}
+	v, reply, err := r.AnswerPacket(request{messageType: discover, options: join(pxe, archX64)}.bytes(), on67(), nil)
+	if err != nil || reply != nil || v.Reply != nil || v.Reason != ReasonPanic || !strings.Contains(v.Why, "index out of range") ||
+		v.Type != discover || v.Machine.MAC.IsZero() || v.Machine.Interface != "eth1" {
+		t.Errorf("%+v, % x, %v", v, reply, err)
+	}
+}
+
+// A batchEnd is a packetConn and its ends: each read gives a batch, and the
+// kernel refuses what is for MAC addresses that end in 0xff.
+type batchEnd struct {
+	packetConn
+	in   chan []packet
+	sent [][]outgoing
+}
+
+func (e *batchEnd) newEnd() packetEnd { return e }
+
+func (e *batchEnd) readPackets() ([]packet, error) {
+	packets, ok := <-e.in
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return packets, nil
+}
+
+func (e *batchEnd) writePackets(replies []outgoing) {
+	for i := range replies {
+		if replies[i].data[offsetChaddr+5] == 0xff {
+			replies[i].err = errors.New("refused")
+		}
+	}
+	e.sent = append(e.sent, slices.Clone(replies))
+}
+
+// discoverOf is a DISCOVER of a machine whose MAC address ends in n.
+func discoverOf(n byte) packet {
+	p := broadcast(request{messageType: discover, options: join(pxe, archX64)})
+	p.data[offsetChaddr+5] = n
+	return p
+}
+
+func TestPacketsReadTogetherAreAnsweredTogether(t *testing.T) {
+	t.Parallel()
+	var events []Event
+	s := quietServer(t)
+	s.opts.Report = func(list []Event) { events = slices.Clone(list) }
+	e := &batchEnd{}
+	l := s.newLoop(&boundConn{packetConn: e, role: PortDHCP})
+	batch := []packet{discoverOf(1), broadcast(request{messageType: discover}), discoverOf(0xff), discoverOf(2)}
+	for range 2 { // the second time with the memory of the first
+		e.sent = nil
+		l.handle(batch)
+		if len(e.sent) != 1 || len(e.sent[0]) != 3 {
+			t.Fatalf("sent %v, want three replies at once", e.sent)
+		}
+		for i, want := range []bootmenu.Reason{"", ReasonNotPXE, ReasonSendFailed, ""} {
+			if got := events[i]; got.Reason != want || got.Machine.MAC != bootmenu.MACFromBytes(batch[i].data[offsetChaddr:][:6]) || (got.Reply.Type != "") != (want == "") {
+				t.Errorf("event %d is %+v, want reason %q", i, got, want)
+			}
+		}
+		if last := e.sent[0][2].data; last[offsetChaddr+5] != 2 {
+			t.Errorf("the last reply is for the machine %x", last[offsetChaddr:][:6])
+		}
+	}
+}
+
+// TestASecondLoopHelps has the first loop at work on as much as is read at once:
+// what comes then must not wait for it.
+func TestASecondLoopHelps(t *testing.T) {
+	t.Parallel()
+	full := slices.Repeat([]packet{broadcast(request{messageType: discover})}, batchSize)
+	reported, goOn := make(chan int), make(chan bool)
+	s := quietServer(t)
+	s.opts.Report = func(list []Event) {
+		reported <- len(list)
+		<-goOn
+	}
+	e := &batchEnd{in: make(chan []packet)}
+	c := &boundConn{packetConn: e, role: PortDHCP}
+	served := make(chan error)
+	for range loopsPerConn {
+		go func() { served <- s.newLoop(c).serve(t.Context()) }()
+	}
+	e.in <- full
+	if n := <-reported; n != batchSize {
+		t.Errorf("%d events, want %d", n, batchSize)
+	}
+	e.in <- full[:1]
+	if n := <-reported; n != 1 { // while the first report has not returned
+		t.Errorf("%d events, want 1", n)
+	}
+	goOn <- true
+	goOn <- true
+	close(e.in)
+	for range loopsPerConn {
+		if err := <-served; !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	}
+}
+
 func TestBesideAnotherServerOnlyWhatIsForThisHostCounts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
