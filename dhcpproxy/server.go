@@ -54,10 +54,12 @@ type Server struct {
 // A boundConn is a socket and the role it plays.
 type boundConn struct {
 	packetConn
-	role    uint16 // PortDHCP or PortBoot, whatever port is really bound
-	bound   netip.AddrPort
-	beside  bool // another program holds the port; see tapConn
-	reading sync.Mutex
+	role   uint16 // PortDHCP or PortBoot, whatever port is really bound
+	bound  netip.AddrPort
+	beside bool // another program holds the port; see tapConn
+
+	reading  sync.Mutex // held to read, and to handle less than a full batch
+	failures int        // reads in a row that failed; guarded by reading
 }
 
 // loopsPerConn is how many goroutines serve one socket. The second one only helps
@@ -82,7 +84,9 @@ type loop struct {
 }
 
 func newServer(o Options, conns ...*boundConn) *Server {
-	return &Server{opts: o, conns: conns, limiter: newLimiter(o.Limits)}
+	s := &Server{opts: o, conns: conns, limiter: newLimiter(o.Limits)}
+	s.host.Store(newHost(nil, o.Policy))
+	return s
 }
 
 func (s *Server) newLoop(c *boundConn) *loop {
@@ -96,7 +100,7 @@ func (s *Server) newLoop(c *boundConn) *loop {
 // would take the unicast ones from that program, which are the renewals of
 // leases. A port that can be had in neither way is a [*ListenError].
 //
-// [Server.SetInterfaces] is to be called before [Server.Serve].
+// Until [Server.SetInterfaces] is called no interface is served.
 func Listen(o Options) (*Server, error) {
 	dhcp, err := listenDHCP()
 	if err != nil {
@@ -188,20 +192,12 @@ const maxReadErrors = 16
 
 // serve reads the socket until ctx ends or the socket is of no more use.
 func (l *loop) serve(ctx context.Context) error {
-	failed := 0
 	for {
-		err := l.next()
-		switch {
+		switch err := l.next(); {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, net.ErrClosed):
+		case err != nil:
 			return err
-		case err == nil:
-			failed = 0
-		default:
-			if failed++; failed == maxReadErrors {
-				return fmt.Errorf("read from port %d: %w", l.conn.role, err)
-			}
 		}
 	}
 }
@@ -209,19 +205,36 @@ func (l *loop) serve(ctx context.Context) error {
 // next reads packets and handles them. Only one loop reads at a time, and it lets
 // the next one read while it handles what it has read if that was as much as can
 // be: as long as fewer packets wait, all are handled in their order, and no second
-// thread is woken for nothing.
+// thread is woken for nothing. The error is one that makes the socket useless.
 func (l *loop) next() error {
-	l.conn.reading.Lock()
+	c := l.conn
+	c.reading.Lock()
 	packets, err := l.end.readPackets()
-	if err != nil || len(packets) == batchSize {
-		l.conn.reading.Unlock()
+	if err != nil {
+		defer c.reading.Unlock()
+		return c.failed(err)
+	}
+	c.failures = 0
+	if len(packets) == batchSize {
+		c.reading.Unlock()
 	} else {
-		defer l.conn.reading.Unlock()
+		defer c.reading.Unlock()
 	}
-	if err == nil {
-		l.handle(packets)
+	l.handle(packets)
+	return nil
+}
+
+// failed notes a read that failed, and gives the error if there were too many in a
+// row. The caller holds c.reading.
+func (c *boundConn) failed(err error) error {
+	c.failures++
+	switch {
+	case errors.Is(err, net.ErrClosed):
+		return err
+	case c.failures >= maxReadErrors:
+		return fmt.Errorf("read from port %d: %w", c.role, err)
 	}
-	return err
+	return nil
 }
 
 // handle is the way of packets that were read together: each is decided about,

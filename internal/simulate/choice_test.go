@@ -204,6 +204,8 @@ func TestClientsReadABootServersAnswer(t *testing.T) {
 		{"the item that was asked for", "bios", forItem, ack(proxy, boots("a"), item(0x80, 0, 0x80, 0)), "tftp://198.18.0.2/a"},
 		{"another item", "bios", forItem, ack(proxy, boots("a"), item(0x80, 1, 0, 0)), `boot_server: the boot server 198.18.0.2:4011 does not repeat the menu item "first" in its answer`},
 		{"a server that is not in the list", "bios", forItem, ack(other, boots("a"), item(0x80, 0, 0, 0)), "boot_server: 198.18.0.4 answers, which is not in the list of boot servers of 198.18.0.2"},
+		{"EDK2 looks for siaddr in the list", "uefi-x64", forItem, ack(proxy, file("a"), siaddr(other), item(0x80, 0, 0, 0)), "boot_server: 198.18.0.2 answers with a siaddr that is not in the list of boot servers of 198.18.0.2"},
+		{"and for nothing else", "uefi-x64", forItem, ack(other, file("a"), siaddr(proxy), item(0x80, 0, 0, 0)), "tftp://198.18.0.2/a"},
 	} {
 		p := playing(t, c.client)
 		target, fault := p.family.settle(p, c.v, c.ack)
