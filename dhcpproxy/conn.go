@@ -15,7 +15,7 @@ const maxPacket = 2048
 
 // batchSize is how many packets are read, decided and answered together. The
 // clients of more than that would wait for each other.
-const batchSize = 8
+const batchSize = 16
 
 // A packet is one datagram with what its headers and the kernel tell.
 type packet struct {

@@ -284,8 +284,8 @@ func (l *loop) decide(h *host, p packet, ev *Event) {
 	}
 	l.opts.Links.Decided(v.Machine, v.Decision)
 	l.opts.History.replied(v, l.now)
-	ev.Reply = v.Reply.summary()
 	l.reply(v.Reply, req, in)
+	ev.Reply = v.Reply.summary()
 }
 
 // reply puts a reply to those that leave together. It is part of the latest event.
