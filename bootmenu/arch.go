@@ -43,10 +43,7 @@ const (
 
 // archs is the one table of architectures. A value without a row is printed as
 // its number and gets no loader.
-var archs = map[Arch]struct {
-	name     string
-	firmware Firmware
-}{
+var archs = [...]archRow{
 	ArchX86BIOS:    {"x86-bios", FirmwareBIOS},
 	1:              {"pc98", FirmwareOther},
 	2:              {"ia64-uefi", FirmwareUEFI},
@@ -90,6 +87,20 @@ var archs = map[Arch]struct {
 	ArchRPi:        {"rpi", FirmwareRPi},
 }
 
+// An archRow is a row of the table; the zero value is that of a value without one.
+type archRow struct {
+	name     string
+	firmware Firmware
+}
+
+// row is that of a, if there is one.
+func (a Arch) row() (row archRow, ok bool) {
+	if int(a) < len(archs) {
+		row = archs[a]
+	}
+	return row, row.name != ""
+}
+
 // ArchFromWire is the architecture for a value of option 93. 7 and 9 are the
 // same: RFC 4578 as printed had them swapped, and firmware of both readings is
 // in the field.
@@ -103,8 +114,8 @@ func ArchFromWire(v uint16) Arch {
 // ParseArch reads a name of the table, in any case, or a number from 0 to 65534.
 func ParseArch(s string) (Arch, error) {
 	for a, row := range archs {
-		if strings.EqualFold(row.name, s) {
-			return a, nil
+		if s != "" && strings.EqualFold(row.name, s) {
+			return Arch(a), nil
 		}
 	}
 	if n, err := strconv.ParseUint(s, 10, 16); err == nil && Arch(n) != ArchUnknown {
@@ -116,8 +127,8 @@ func ParseArch(s string) (Arch, error) {
 // ArchNames are the names of the table, ordered by value.
 func ArchNames() []string {
 	var names []string
-	for a := range ArchRPi + 1 {
-		if row, ok := archs[a]; ok {
+	for a := range Arch(len(archs)) {
+		if row, ok := a.row(); ok {
 			names = append(names, row.name)
 		}
 	}
@@ -126,7 +137,7 @@ func ArchNames() []string {
 
 // String is the name of the table, or the number, or "unknown".
 func (a Arch) String() string {
-	if row, ok := archs[a]; ok {
+	if row, ok := a.row(); ok {
 		return row.name
 	}
 	if a == ArchUnknown {
@@ -138,14 +149,17 @@ func (a Arch) String() string {
 // Label is the value for metrics: a name of the table, "unknown" or "other". A
 // client can send 65,536 values, so the number itself is never a label.
 func (a Arch) Label() string {
-	if _, ok := archs[a]; ok || a == ArchUnknown {
+	if _, ok := a.row(); ok || a == ArchUnknown {
 		return a.String()
 	}
 	return "other"
 }
 
 // Firmware is the kind of environment that a boot file meets.
-func (a Arch) Firmware() Firmware { return archs[a].firmware }
+func (a Arch) Firmware() Firmware {
+	row, _ := a.row()
+	return row.firmware
+}
 
 // MarshalText writes what String says.
 func (a Arch) MarshalText() ([]byte, error) { return []byte(a.String()), nil }

@@ -5,7 +5,10 @@ import "testing"
 func TestArchNamesAreReadBackAsTheSameArch(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]bool)
-	for a := range archs {
+	for a := range Arch(len(archs)) {
+		if _, ok := a.row(); !ok {
+			continue
+		}
 		if seen[a.String()] {
 			t.Errorf("two archs are called %s", a)
 		}
@@ -14,8 +17,8 @@ func TestArchNamesAreReadBackAsTheSameArch(t *testing.T) {
 			t.Errorf("ParseArch(%q) = %v, %v, want %d", a, got, err, a)
 		}
 	}
-	if len(ArchNames()) != len(archs) {
-		t.Errorf("ArchNames has %d names, the table %d rows", len(ArchNames()), len(archs))
+	if len(ArchNames()) != len(seen) {
+		t.Errorf("ArchNames has %d names, the table %d rows", len(ArchNames()), len(seen))
 	}
 }
 
@@ -25,7 +28,7 @@ func TestArchTableIsComplete(t *testing.T) {
 	t.Parallel()
 	for v := range uint16(ArchRPi) + 1 {
 		a := ArchFromWire(v)
-		if _, ok := archs[a]; !ok {
+		if _, ok := a.row(); !ok {
 			t.Errorf("value %d has no row", v)
 		}
 	}
@@ -54,7 +57,7 @@ func TestArchLabelIsOfAClosedSet(t *testing.T) {
 	for v := range 1 << 16 {
 		labels[ArchFromWire(uint16(v)).Label()] = true
 	}
-	if want := len(archs) + 2; len(labels) != want { // "other" and "unknown"
+	if want := len(ArchNames()) + 2; len(labels) != want { // "other" and "unknown"
 		t.Errorf("%d labels, want %d", len(labels), want)
 	}
 }

@@ -295,7 +295,11 @@ func archsToTry(a, b *Profile) []Arch {
 		return a.Match.Arch
 	}
 	all := []Arch{ArchX64UEFI, ArchX86BIOS, ArchUnknown}
-	all = slices.AppendSeq(all, maps.Keys(archs))
+	for a := range Arch(len(archs)) {
+		if _, ok := a.row(); ok {
+			all = append(all, a)
+		}
+	}
 	all = slices.AppendSeq(all, maps.Keys(a.Arch))
 	all = slices.AppendSeq(all, maps.Keys(b.Arch))
 	unheard := ArchUnknown - 1

@@ -30,7 +30,7 @@ func (c *Catalog) menuOnce(m Machine) (d Decision) {
 	if items := c.menuFor(m); len(items) > 0 {
 		d = c.showMenu(items, m)
 	}
-	if _, ok := archs[m.Arch]; ok {
+	if _, ok := m.Arch.row(); ok {
 		c.menus.Store(kind, d)
 	}
 	return d

@@ -11,21 +11,23 @@ import (
 // Tags of PXE's vendor options, which DHCP option 43 encapsulates (PXE 2.1
 // section 2, table 2-1).
 const (
-	tagDiscoveryControl = 6
-	tagBootServers      = 8
-	tagBootMenu         = 9
-	tagMenuPrompt       = 10
-	tagBootItem         = 71
+	TagDiscoveryControl = 6
+	TagMulticast        = 7
+	TagBootServers      = 8
+	TagBootMenu         = 9
+	TagMenuPrompt       = 10
+	TagBootItem         = 71
 	tagEnd              = 255
 )
 
 // Bits of the discovery control.
 const (
-	noBroadcastDiscovery = 1 << 0
-	noMulticastDiscovery = 1 << 1
-	// skipDiscovery: take the boot file that this packet names, without prompt,
-	// menu or boot server discovery.
-	skipDiscovery = 1 << 3
+	NoBroadcastDiscovery = 1 << 0
+	NoMulticastDiscovery = 1 << 1
+	OnlyListedServers    = 1 << 2
+	// SkipToFile: take the boot file that this packet names, without prompt, menu or
+	// boot server discovery.
+	SkipToFile = 1 << 3
 )
 
 // SkipDiscovery is the content of option 43 that tells BIOS ROMs and iPXE to
@@ -33,7 +35,7 @@ const (
 // for ROMs that go by the prompt before they go by the control bits. The end tag
 // is needed: some ROMs read on into whatever follows.
 func SkipDiscovery() []byte {
-	return []byte{tagDiscoveryControl, 1, skipDiscovery, tagMenuPrompt, 4, 0, 'P', 'X', 'E', tagEnd}
+	return []byte{TagDiscoveryControl, 1, SkipToFile, TagMenuPrompt, 4, 0, 'P', 'X', 'E', tagEnd}
 }
 
 // RaspberryPi is the content of option 43 that a Raspberry Pi's boot ROM waits
@@ -44,8 +46,8 @@ func RaspberryPi(maskROM bool) []byte {
 	if maskROM {
 		text += "   "
 	}
-	b := []byte{tagDiscoveryControl, 1, noBroadcastDiscovery | noMulticastDiscovery, tagMenuPrompt, 4, 0, 'P', 'X', 'E'}
-	b = append(b, tagBootMenu, byte(3+len(text)), 0, 0, byte(len(text)))
+	b := []byte{TagDiscoveryControl, 1, NoBroadcastDiscovery | NoMulticastDiscovery, TagMenuPrompt, 4, 0, 'P', 'X', 'E'}
+	b = append(b, TagBootMenu, byte(3+len(text)), 0, 0, byte(len(text)))
 	return append(append(b, text...), tagEnd)
 }
 
@@ -85,8 +87,8 @@ const (
 // would reach port 67 of the lease server too.
 func BootMenu(items []MenuItem, server netip.Addr, timeout uint8, prompt string) (option43 []byte, shown int) {
 	var servers, lines []byte
-	fixed := []byte{tagDiscoveryControl, 1, noBroadcastDiscovery | noMulticastDiscovery}
-	fixed = append(fixed, tagMenuPrompt, byte(1+len(prompt)), timeout)
+	fixed := []byte{TagDiscoveryControl, 1, NoBroadcastDiscovery | NoMulticastDiscovery}
+	fixed = append(fixed, TagMenuPrompt, byte(1+len(prompt)), timeout)
 	fixed = append(fixed, prompt...)
 	for _, item := range items {
 		line := binary.BigEndian.AppendUint16(nil, uint16(item.Type))
@@ -104,9 +106,9 @@ func BootMenu(items []MenuItem, server netip.Addr, timeout uint8, prompt string)
 		servers, lines, shown = append(servers, entry...), append(lines, line...), shown+1
 	}
 	if len(servers) > 0 {
-		fixed = append(append(fixed, tagBootServers, byte(len(servers))), servers...)
+		fixed = append(append(fixed, TagBootServers, byte(len(servers))), servers...)
 	}
-	fixed = append(append(fixed, tagBootMenu, byte(len(lines))), lines...)
+	fixed = append(append(fixed, TagBootMenu, byte(len(lines))), lines...)
 	return append(fixed, tagEnd), shown
 }
 
@@ -139,24 +141,24 @@ func (i BootItem) WantsCredentials() bool { return i.Layer&0x8000 != 0 }
 // Option43 is the content of option 43 that names the item again in the answer:
 // iPXE drops an answer of another type.
 func (i BootItem) Option43() []byte {
-	b := binary.BigEndian.AppendUint16([]byte{tagBootItem, 4}, uint16(i.Type))
+	b := binary.BigEndian.AppendUint16([]byte{TagBootItem, 4}, uint16(i.Type))
 	return append(binary.BigEndian.AppendUint16(b, i.Layer), tagEnd)
 }
 
 // ParseBootItem finds the item that a request's option 43 asks for (tag 71).
 // Padding and a missing end are accepted; a truncated tag ends the search.
 func ParseBootItem(option43 []byte) (item BootItem, ok bool) {
-	for tag, value := range tagsOf(option43) {
-		if tag == tagBootItem && len(value) == 4 {
+	for tag, value := range Option43Tags(option43) {
+		if tag == TagBootItem && len(value) == 4 {
 			return BootItem{Type: ItemType(binary.BigEndian.Uint16(value)), Layer: binary.BigEndian.Uint16(value[2:])}, true
 		}
 	}
 	return BootItem{}, false
 }
 
-// tagsOf are the tags of option 43 up to the end tag, without padding. What is no
-// whole tag comes last, as tag 0.
-func tagsOf(option43 []byte) iter.Seq2[byte, []byte] {
+// Option43Tags are the tags of option 43 up to the end tag, without padding. What
+// is no whole tag comes last, as tag 0.
+func Option43Tags(option43 []byte) iter.Seq2[byte, []byte] {
 	return func(yield func(byte, []byte) bool) {
 		for rest := option43; len(rest) > 0 && rest[0] != tagEnd; {
 			tag, value := rest[0], rest
@@ -178,7 +180,7 @@ func tagsOf(option43 []byte) iter.Seq2[byte, []byte] {
 
 // DescribeOption43 tells what is in option 43, for people: a line for each tag.
 func DescribeOption43(option43 []byte) (lines []string) {
-	for tag, value := range tagsOf(option43) {
+	for tag, value := range Option43Tags(option43) {
 		lines = append(lines, describeTag(tag, value))
 	}
 	return lines
@@ -188,15 +190,15 @@ func describeTag(tag byte, value []byte) string {
 	switch {
 	case tag == 0:
 		return fmt.Sprintf("no tag: % x", value)
-	case tag == tagDiscoveryControl && len(value) == 1:
+	case tag == TagDiscoveryControl && len(value) == 1:
 		return "discovery control " + controlText(value[0])
-	case tag == tagMenuPrompt && len(value) > 0:
+	case tag == TagMenuPrompt && len(value) > 0:
 		return fmt.Sprintf("prompt %q for %d s", value[1:], value[0])
-	case tag == tagBootServers:
+	case tag == TagBootServers:
 		return fmt.Sprintf("boot servers % x", value)
-	case tag == tagBootMenu:
+	case tag == TagBootMenu:
 		return "menu" + menuLines(value)
-	case tag == tagBootItem && len(value) == 4:
+	case tag == TagBootItem && len(value) == 4:
 		return fmt.Sprintf("item %#x, layer %#x", binary.BigEndian.Uint16(value), binary.BigEndian.Uint16(value[2:]))
 	}
 	return fmt.Sprintf("tag %d: % x", tag, value)
@@ -215,12 +217,23 @@ func controlText(bits byte) string {
 // menuLines are the items of a menu: type and text.
 func menuLines(value []byte) string {
 	var sb strings.Builder
-	for len(value) >= 3 && len(value) >= 3+int(value[2]) {
-		fmt.Fprintf(&sb, " [%#x %q]", binary.BigEndian.Uint16(value), value[3:3+int(value[2])])
-		value = value[3+int(value[2]):]
+	items, rest := ParseMenuItems(value)
+	for _, item := range items {
+		fmt.Fprintf(&sb, " [%#x %q]", uint16(item.Type), item.Text)
 	}
-	if len(value) > 0 {
-		fmt.Fprintf(&sb, " no item: % x", value)
+	if len(rest) > 0 {
+		fmt.Fprintf(&sb, " no item: % x", rest)
 	}
 	return sb.String()
+}
+
+// ParseMenuItems reads the items of a boot menu (tag 9). What is no whole item is
+// the rest.
+func ParseMenuItems(value []byte) (items []MenuItem, rest []byte) {
+	for rest = value; len(rest) >= 3 && len(rest) >= 3+int(rest[2]); {
+		end := 3 + int(rest[2])
+		items = append(items, MenuItem{Type: ItemType(binary.BigEndian.Uint16(rest)), Text: string(rest[3:end])})
+		rest = rest[end:]
+	}
+	return items, rest
 }

@@ -70,7 +70,7 @@ func TestBootMenu(t *testing.T) {
 	if !bytes.Equal(got, want) || shown != 2 {
 		t.Errorf("got  % x, %d\nwant % x, 2", got, shown, want)
 	}
-	if got, _ := BootMenu([]MenuItem{{ItemDisk, "Disk"}}, server, 0, ""); bytes.IndexByte(got, tagBootServers) == 3 {
+	if got, _ := BootMenu([]MenuItem{{ItemDisk, "Disk"}}, server, 0, ""); bytes.IndexByte(got, TagBootServers) == 3 {
 		t.Errorf("a menu of the disk alone has boot servers: % x", got)
 	}
 }

@@ -58,30 +58,18 @@ type Verdict struct {
 	Why      string          // the reason, or the rule that decided, for people
 }
 
-// A Reply is a packet to send.
-type Reply struct {
-	Packet    *dhcpv4.DHCPv4
-	To        netip.AddrPort // where to; see [Destination]
-	From      netip.Addr     // the address of ours that it names and leaves from
-	File      string         // the boot file in it; empty if it has none
-	Style     bootmenu.Style
-	StyleWhy  string // why this style, for people
-	Tentative bool   // nobody said which style: it is left for another if the machine does not follow it
-	Item      bool   // it answers the pick of an item of a PXE menu
-}
-
 // Answer decides what req gets. It does no I/O. recall tells what is remembered
 // of a machine; nil means nothing.
 //
 // The reply never sets yiaddr: no address is leased here. Silence is the answer
 // to everything that is not plainly for a ProxyDHCP service.
-func (r *Responder) Answer(req *dhcpv4.DHCPv4, in Ingress, recall func(bootmenu.Machine) Past) Verdict {
-	v := Verdict{Type: req.MessageType(), Machine: machineOf(req, in, r.IPXEClasses)}
-	if reason, why := r.refuse(req, in); reason != "" {
+func (r *Responder) Answer(req *Request, in Ingress, recall func(bootmenu.Machine) Past) Verdict {
+	v := Verdict{Type: req.messageType, Machine: machineOf(req, in, r.IPXEClasses)}
+	if reason, why := r.refuse(req, v.Machine.VendorClass, in); reason != "" {
 		return v.silent(reason, why)
 	}
 	client := v.Machine.Addr
-	if giaddr := relayOf(req); giaddr.IsValid() {
+	if giaddr := req.relay(); giaddr.IsValid() {
 		client = giaddr
 	}
 	server, ok := in.serverAddr(client)
@@ -92,44 +80,47 @@ func (r *Responder) Answer(req *dhcpv4.DHCPv4, in Ingress, recall func(bootmenu.
 	if !ok {
 		return v.silent(ReasonNoSource, "the request has no source address to answer to")
 	}
-	v.Reply = &Reply{To: to, From: server}
+	v.Reply = &Reply{Type: dhcpv4.MessageTypeAck, To: to, From: server}
+	if v.Type == dhcpv4.MessageTypeDiscover {
+		v.Reply.Type = dhcpv4.MessageTypeOffer
+	}
 	var past Past
 	if recall != nil {
 		past = recall(v.Machine)
 	}
-	if item, ok := bootItemOf(req); ok {
-		return r.serveItem(v, req, item, past)
+	if item, ok := req.bootItem(); ok {
+		return v.serveItem(item, past)
 	}
-	return r.offer(v, req, past)
+	return r.offer(v, past)
 }
 
 // AnswerPacket decides what a packet gets, as [Responder.Answer] does, and writes
 // the reply. The error says why a packet is no request. A panic in there ends this
-// one packet and not the service.
+// one packet and not the program.
 func (r *Responder) AnswerPacket(packet []byte, in Ingress, recall func(bootmenu.Machine) Past) (v Verdict, reply []byte, err error) {
-	g, err := look(packet)
-	v.Type = g.messageType
-	v.Machine = bootmenu.Machine{MAC: g.mac, Arch: bootmenu.ArchUnknown, Interface: in.Interface.Name}
-	if err != nil {
-		return v, nil, err
-	}
+	req := new(Request)
 	defer func() {
-		if p := recover(); p != nil {
-			v, reply = v.silent(ReasonPanic, fmt.Sprintf("a fault of netbootd, please report it: %v", p)), nil
+		if fault := recover(); fault != nil {
+			v.Type, v.Machine = req.messageType, req.sender(in)
+			v, reply, err = v.silent(ReasonPanic, faultText(fault)), nil, nil
 		}
 	}()
-	req, err := Parse(packet)
-	if err != nil {
-		return v, nil, err
+	if err := req.parse(packet); err != nil {
+		return Verdict{Type: req.messageType, Machine: req.sender(in)}, nil, err
 	}
 	if v = r.Answer(req, in, recall); v.Reply == nil {
 		return v, nil, nil
 	}
-	return v, v.Reply.Packet.ToBytes(), nil
+	return v, v.Reply.Append(nil, req), nil
+}
+
+// faultText tells of a panic.
+func faultText(fault any) string {
+	return fmt.Sprintf("a fault of netbootd, please report it: %v", fault)
 }
 
 // offer completes v for a machine that wants to know what to boot.
-func (r *Responder) offer(v Verdict, req *dhcpv4.DHCPv4, past Past) Verdict {
+func (r *Responder) offer(v Verdict, past Past) Verdict {
 	d := r.Selector.Select(v.Machine)
 	if v.Machine.IPXE && past.Picked != "" {
 		if chosen, ok := d.Choose(past.Picked, v.Machine); ok {
@@ -142,19 +133,19 @@ func (r *Responder) offer(v Verdict, req *dhcpv4.DHCPv4, past Past) Verdict {
 	if v.Reply.Tentative && v.Type != dhcpv4.MessageTypeDiscover {
 		v.Reply.Style, v.Reply.StyleWhy = kindStyle(v.Machine), "what "+kindName(v.Machine)+" follows on port 4011"
 	}
-	var vendor []byte
 	switch v.Reply.Style {
 	case bootmenu.StyleSkip:
-		vendor = bootmenu.SkipDiscovery()
+		v.Reply.Option43 = bootmenu.SkipDiscovery()
 	case bootmenu.StyleRPi:
-		vendor = bootmenu.RaspberryPi(bytes.HasPrefix(req.ClientHWAddr, rpiMaskROM))
+		v.Reply.Option43 = bootmenu.RaspberryPi(bytes.HasPrefix(v.Machine.MAC.Bytes(), rpiMaskROM))
 	case bootmenu.StyleMenu:
-		return v.menu(req)
+		return v.menu()
 	}
 	if d.Silent() {
 		return v.silent(d.Reason, d.Why)
 	}
-	return v.reply(req, d.File, vendor).unlooped(past)
+	v.Reply.File = d.File
+	return v.unlooped(past)
 }
 
 // soloSeconds is how long one can keep a machine from its own profile, in the menu
@@ -165,7 +156,7 @@ const soloSeconds = 3
 // it takes by itself: in the menu of all profiles the default, which is the disk
 // unless somebody named another, so that a machine that nobody watches is never
 // installed over; else the machine's own profile, with the disk behind it.
-func (v Verdict) menu(req *dhcpv4.DHCPv4) Verdict {
+func (v Verdict) menu() Verdict {
 	disk := bootmenu.MenuItem{Type: bootmenu.ItemDisk, Text: bootmenu.MenuDiskText}
 	var items []bootmenu.MenuItem
 	first := 0 // of the menu of all profiles, with the disk in front
@@ -189,11 +180,12 @@ func (v Verdict) menu(req *dhcpv4.DHCPv4) Verdict {
 		// No loader is needed to draw this menu.
 		v.Decision.Reason, v.Why = "", "no profile is for this machine alone, so its firmware draws the menu"
 	}
-	vendor, shown := bootmenu.BootMenu(items, v.Reply.From, seconds, prompt)
+	var shown int
+	v.Reply.Option43, shown = bootmenu.BootMenu(items, v.Reply.From, seconds, prompt)
 	if shown < len(items) {
 		v.Why += fmt.Sprintf("; the firmware's menu has room for %d of its %d items", shown, len(items))
 	}
-	return v.reply(req, "", vendor)
+	return v
 }
 
 // bringForward puts item i in front of those before it.
@@ -204,8 +196,11 @@ func bringForward(items []bootmenu.MenuItem, i int) {
 }
 
 // serveItem completes v for a machine whose firmware asks for an item of a menu.
-func (r *Responder) serveItem(v Verdict, req *dhcpv4.DHCPv4, item bootmenu.BootItem, past Past) Verdict {
-	entries := past.Menu.Entries(v.Machine)
+func (v Verdict) serveItem(item bootmenu.BootItem, past Past) Verdict {
+	var entries []bootmenu.Decision
+	if past.Menu != nil {
+		entries = past.Menu.Entries(v.Machine)
+	}
 	i := int(item.Type) - int(bootmenu.FirstItem)
 	switch {
 	case item.WantsCredentials():
@@ -215,14 +210,8 @@ func (r *Responder) serveItem(v Verdict, req *dhcpv4.DHCPv4, item bootmenu.BootI
 	}
 	v.Decision, v.Why = entries[i], "picked in the firmware's menu"
 	v.Reply.Style, v.Reply.StyleWhy, v.Reply.Item = bootmenu.StyleMenu, "it answers the firmware's menu", true
-	return v.reply(req, v.Decision.File, item.Option43()).unlooped(past)
-}
-
-// reply is v with the packet written.
-func (v Verdict) reply(req *dhcpv4.DHCPv4, file string, option43 []byte) Verdict {
-	v.Reply.File = file
-	v.Reply.Packet = compose(req, v.Reply.From, file, v.Reply.Style, option43)
-	return v
+	v.Reply.File, v.Reply.Option43 = v.Decision.File, item.Option43()
+	return v.unlooped(past)
 }
 
 // unlooped is v, or silence if the loader that it hands out only leads back to
@@ -244,49 +233,23 @@ func (v Verdict) silent(reason bootmenu.Reason, why string) Verdict {
 // refuse says why a request is not ours to answer, whatever the profiles say, or
 // "". The order of the questions is the order of the reasons' weight: what is not
 // a PXE client is told apart first.
-func (r *Responder) refuse(req *dhcpv4.DHCPv4, in Ingress) (bootmenu.Reason, string) {
-	class := req.ClassIdentifier()
-	switch t := req.MessageType(); {
+func (r *Responder) refuse(req *Request, class string, in Ingress) (bootmenu.Reason, string) {
+	switch t := req.messageType; {
 	case t != dhcpv4.MessageTypeDiscover && t != dhcpv4.MessageTypeRequest && t != dhcpv4.MessageTypeInform:
 		return ReasonMalformed, "not a DISCOVER, REQUEST or INFORM"
 	case strings.HasPrefix(class, classBarebox):
 		return ReasonBarebox, "barebox would take the answer for its lease"
 	case strings.HasPrefix(class, classHTTP):
 		return ReasonHTTPClient, "UEFI HTTP Boot is not served; choose PXE in the firmware's boot menu"
-	case !strings.HasPrefix(class, classPXE) && !(in.Port == PortDHCP && r.Selector.OptsIn(class)):
+	case !req.isPXE() && !(in.Port == PortDHCP && r.Selector.OptsIn(class)):
 		return ReasonNotPXE, "not a PXE client"
-	case in.Port == PortDHCP && t != dhcpv4.MessageTypeDiscover && !isDiscovery(req):
+	case in.Port == PortDHCP && t != dhcpv4.MessageTypeDiscover && !req.isDiscovery():
 		return ReasonLeaseRequest, "the request is for the lease server"
 	}
-	if giaddr := relayOf(req); giaddr.IsValid() && !slices.ContainsFunc(r.Relays, func(p netip.Prefix) bool { return p.Contains(giaddr) }) {
+	if giaddr := req.relay(); giaddr.IsValid() && !slices.ContainsFunc(r.Relays, func(p netip.Prefix) bool { return p.Contains(giaddr) }) {
 		return ReasonRelayRefused, fmt.Sprintf("relay %s is not in the list of relays", giaddr)
 	}
 	return "", ""
-}
-
-// bootItemOf is the item of a PXE menu that a client asks for after it has an
-// address (PXE 2.1 section 2.3, boot server discovery).
-func bootItemOf(req *dhcpv4.DHCPv4) (bootmenu.BootItem, bool) {
-	if req.MessageType() == dhcpv4.MessageTypeDiscover {
-		return bootmenu.BootItem{}, false
-	}
-	return bootmenu.ParseBootItem(req.GetOneOption(dhcpv4.OptionVendorSpecificInformation))
-}
-
-// isDiscovery tells whether a packet on port 67 looks for a boot server: then it
-// is not for the lease server.
-func isDiscovery(req *dhcpv4.DHCPv4) bool {
-	_, ok := bootItemOf(req)
-	return ok && strings.HasPrefix(req.ClassIdentifier(), classPXE) && !req.ClientIPAddr.IsUnspecified()
-}
-
-// relayOf is the relay that a packet came through, or the zero Addr.
-func relayOf(req *dhcpv4.DHCPv4) netip.Addr {
-	a, ok := netip.AddrFromSlice(req.GatewayIPAddr.To4())
-	if !ok || a.IsUnspecified() {
-		return netip.Addr{}
-	}
-	return a
 }
 
 // Destination is where the reply to req goes. ok is false if there is nowhere to
@@ -297,9 +260,9 @@ func relayOf(req *dhcpv4.DHCPv4) netip.Addr {
 // client has no address yet. On port 4011 it goes to the source address and
 // port: EDK2 listens on 4011 there, and others on 68. So it does on port 67 to a
 // client that looks for a boot server, which has an address.
-func Destination(req *dhcpv4.DHCPv4, in Ingress) (to netip.AddrPort, ok bool) {
-	giaddr := relayOf(req)
-	_, isItem := bootItemOf(req)
+func Destination(req *Request, in Ingress) (to netip.AddrPort, ok bool) {
+	giaddr := req.relay()
+	_, isItem := req.bootItem()
 	switch {
 	case in.Port == PortBoot, isItem && !giaddr.IsValid():
 		src := in.Source.Addr()
@@ -307,5 +270,5 @@ func Destination(req *dhcpv4.DHCPv4, in Ingress) (to netip.AddrPort, ok bool) {
 	case giaddr.IsValid():
 		return netip.AddrPortFrom(giaddr, PortDHCP), true
 	}
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), PortClient), true
+	return netip.AddrPortFrom(limitedBroadcast, PortClient), true
 }

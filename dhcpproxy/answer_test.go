@@ -155,8 +155,8 @@ func (d decision) check(t *testing.T) {
 		}
 	case v.Reply == nil:
 		t.Errorf("row %d, %s: got silence (%s: %s), want %s", d.row, d.name, v.Reason, v.Why, d.file)
-	case v.Reply.Packet.BootFileName != strings.TrimPrefix(d.file, "-") || v.Reply.File != v.Reply.Packet.BootFileName || v.Reply.Style != d.style:
-		t.Errorf("row %d, %s: got %s in style %s, want %s in style %s", d.row, d.name, v.Reply.Packet.BootFileName, v.Reply.Style, d.file, d.style)
+	case written(t, v.Reply, req).BootFileName != strings.TrimPrefix(d.file, "-") || v.Reply.File != strings.TrimPrefix(d.file, "-") || v.Reply.Style != d.style:
+		t.Errorf("row %d, %s: got %s in style %s, want %s in style %s", d.row, d.name, v.Reply.File, v.Reply.Style, d.file, d.style)
 	}
 	if v.Reply != nil && v.Reply.StyleWhy == "" {
 		t.Errorf("row %d, %s: no word of why in this style", d.row, d.name)
@@ -218,7 +218,7 @@ func TestReplyFields(t *testing.T) {
 		if v.Reply == nil {
 			t.Fatalf("%s: silence: %s", name, v.Why)
 		}
-		wire := v.Reply.Packet.ToBytes()
+		wire := v.Reply.Append(nil, req)
 		if len(wire) < 300 || wire[len(bytes.TrimRight(wire, "\x00"))-1] != 255 {
 			t.Errorf("%s: %d bytes on the wire, want at least 300, the last that is not zero an end option", name, len(wire))
 		}
@@ -228,8 +228,8 @@ func TestReplyFields(t *testing.T) {
 		}
 		got := map[string]bool{
 			"op 2":                   p.OpCode == dhcpv4.OpcodeBootReply,
-			"xid":                    p.TransactionID == req.TransactionID,
-			"chaddr":                 bytes.Equal(p.ClientHWAddr, req.ClientHWAddr),
+			"xid":                    bytes.Equal(p.TransactionID[:], req.fixed[offsetXid:offsetSecs]),
+			"chaddr":                 bytes.Equal(p.ClientHWAddr, req.chaddr()),
 			"hops 0":                 p.HopCount == 0,
 			"secs 0":                 p.NumSeconds == 0,
 			"broadcast flag":         p.IsBroadcast() == c.broadcast,
@@ -263,15 +263,16 @@ func TestReplyEchoesWhatTheClientNeedsBack(t *testing.T) {
 	t.Parallel()
 	relay := opt(82, 1, 2, 'a', 'b')
 	clientID := opt(61, 1, 2, 3)
-	v := testResponder(t).Answer(parse(t, request{messageType: discover, giaddr: [4]byte{198, 18, 5, 1}, options: join(relay, clientID, pxe, archX64, opt(97, 0, 1))}.bytes()), on67(), nil)
-	wire := bytes.TrimRight(v.Reply.Packet.ToBytes(), "\x00")
+	req := parse(t, request{messageType: discover, giaddr: [4]byte{198, 18, 5, 1}, options: join(relay, clientID, pxe, archX64, opt(97, 0, 1))}.bytes())
+	v := testResponder(t).Answer(req, on67(), nil)
+	wire := bytes.TrimRight(v.Reply.Append(nil, req), "\x00")
 	if !bytes.HasSuffix(wire, append(relay, 255)) {
 		t.Errorf("option 82 is not the last one before the end: % x", wire[240:])
 	}
 	if !bytes.Contains(wire, clientID) {
 		t.Errorf("option 61 was not copied: % x", wire[240:])
 	}
-	if v.Reply.Packet.Options.Has(dhcpv4.OptionClientMachineIdentifier) {
+	if written(t, v.Reply, req).Options.Has(dhcpv4.OptionClientMachineIdentifier) {
 		t.Error("a machine identifier of the wrong length was echoed")
 	}
 }
@@ -279,7 +280,8 @@ func TestReplyEchoesWhatTheClientNeedsBack(t *testing.T) {
 func TestReplyPutsALongNameIntoOption67(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("d/", 70) + "file"
-	p := compose(parse(t, request{messageType: discover, options: pxe}.bytes()), netip.MustParseAddr("198.18.0.2"), long, bootmenu.StyleSkip, nil)
+	r := &Reply{Type: dhcpv4.MessageTypeOffer, From: netip.MustParseAddr("198.18.0.2"), File: long, Style: bootmenu.StyleSkip}
+	p := written(t, r, parse(t, request{messageType: discover, options: pxe}.bytes()))
 	if got := p.GetOneOption(dhcpv4.OptionBootfileName); string(got) != long+"\x00" || p.BootFileName != "" {
 		t.Errorf("file %q, option 67 %q", p.BootFileName, got)
 	}

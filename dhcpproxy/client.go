@@ -65,6 +65,6 @@ func vendorClassOf(a bootmenu.Arch) string {
 
 // SentBy tells whether a packet is a request of mac.
 func SentBy(packet []byte, mac bootmenu.MAC) bool {
-	g, err := look(packet)
-	return err == nil && g.mac == mac
+	req, err := Parse(packet)
+	return err == nil && req.mac == mac
 }

@@ -13,6 +13,10 @@ const receiveBuffer = 4 << 20
 // Ethernet frame without jumbo support carries.
 const maxPacket = 2048
 
+// batchSize is how many packets are read, decided and answered together. The
+// clients of more than that would wait for each other.
+const batchSize = 16
+
 // A packet is one datagram with what its headers and the kernel tell.
 type packet struct {
 	data        []byte // valid until the next read
@@ -21,16 +25,33 @@ type packet struct {
 	destination netip.Addr // from the IP header
 }
 
-// A packetConn reads and sends datagrams on one port, telling and choosing the
-// interface. One goroutine uses it; only Close may be called from another one,
-// and ends a read that is waiting.
+// An outgoing packet leaves from the address from, by the interface ifindex
+// whatever the routing table says of the destination, or by the routing table if
+// ifindex is 0.
+type outgoing struct {
+	data    []byte
+	to      netip.AddrPort
+	from    netip.Addr
+	ifindex int
+	err     error // why it did not leave; nil if it did
+}
+
+// A packetConn is a port of this host. Close ends reads that are waiting.
 type packetConn interface {
-	readPacket() (packet, error)
-	// writePacket sends from the address from. It leaves by the interface ifindex
-	// whatever the routing table says of the destination, or by the routing table
-	// if ifindex is 0.
-	writePacket(data []byte, to netip.AddrPort, from netip.Addr, ifindex int) error
+	newEnd() packetEnd
 	Close() error
+}
+
+// A packetEnd is what one goroutine reads and sends datagrams of a port with,
+// telling and choosing the interface.
+type packetEnd interface {
+	// readPackets waits for packets, and gives those that are there, batchSize at
+	// most. They are valid until the next read. After Close of the packetConn the
+	// error is net.ErrClosed.
+	readPackets() ([]packet, error)
+	// writePackets sends batchSize packets at most, in their order, and notes at
+	// each why it did not leave. What is noted there already must be nil.
+	writePackets([]outgoing)
 }
 
 // A ListenError says which port could not be bound.

@@ -2,10 +2,9 @@ package dhcpproxy
 
 import (
 	"encoding/binary"
-	"fmt"
-	"net"
+	"errors"
 	"net/netip"
-	"syscall"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,87 +13,101 @@ import (
 // flags: a shared port 67 would take unicast renewals away from another DHCP
 // server on this host.
 type udpConn struct {
-	*net.UDPConn
-	addr  netip.AddrPort
-	batch *batch
+	*socket
+	addr netip.AddrPort
 }
+
+type udpEnd struct {
+	*socket
+	in  *inbox
+	out *outbox
+}
+
+func (c *udpConn) newEnd() packetEnd { return &udpEnd{c.socket, newInbox(), newOutbox()} }
 
 // listenUDP binds the port on every IPv4 address. Port 0 takes a free one.
 func listenUDP(port uint16) (*udpConn, error) {
 	want := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
-	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(want))
+	fd, err := openUDP(port)
 	if err != nil {
-		return nil, &ListenError{Addr: want, Err: rootCause(err)}
+		return nil, &ListenError{Addr: want, Err: err}
 	}
-	raw, err := c.SyscallConn()
-	if err == nil {
-		err = control(raw, func(fd int) error {
-			growReceiveBuffer(fd)
-			return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-		})
-	}
+	s, err := newSocket(fd, want.String())
 	if err != nil {
-		_ = c.Close()
-		return nil, fmt.Errorf("ask for the interface of packets on %s: %w", want, err)
+		return nil, err
 	}
-	return &udpConn{UDPConn: c, addr: c.LocalAddr().(*net.UDPAddr).AddrPort(), batch: newBatch(raw)}, nil
-}
-
-// control runs f on a socket's descriptor.
-func control(raw syscall.RawConn, f func(fd int) error) error {
-	var err error
-	if outer := raw.Control(func(fd uintptr) { err = f(int(fd)) }); outer != nil {
-		return outer
-	}
-	return err
-}
-
-// growReceiveBuffer makes the receive buffer as large as the system lets us:
-// beyond net.core.rmem_max it does with CAP_NET_ADMIN only. Less than was asked
-// for is no reason to refuse.
-func growReceiveBuffer(fd int) {
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
-	}
-}
-
-// rootCause takes the layers of package net off an error, which would repeat the
-// address and name the system call.
-func rootCause(err error) error {
-	for {
-		inner, ok := err.(interface{ Unwrap() error })
-		if !ok {
-			return err
+	c := &udpConn{s, want}
+	err = s.control(func(fd int) error {
+		bound, err := unix.Getsockname(fd)
+		if a, ok := bound.(*unix.SockaddrInet4); ok {
+			c.addr = netip.AddrPortFrom(want.Addr(), uint16(a.Port))
 		}
-		err = inner.Unwrap()
-	}
-}
-
-func (c *udpConn) readPacket() (packet, error) {
-	i, err := c.batch.read()
+		return os.NewSyscallError("getsockname", err)
+	})
 	if err != nil {
-		return packet{}, err
+		return nil, errors.Join(err, s.Close())
 	}
-	from := c.batch.inet4(i)
-	p := packet{data: c.batch.payload(i), source: netip.AddrPortFrom(netip.AddrFrom4(from.Addr), networkOrder(from.Port))}
-	if info := c.batch.pktinfo(i); info != nil {
-		p.ifindex, p.destination = int(info.Ifindex), netip.AddrFrom4(info.Addr)
-	}
-	return p, nil
+	return c, nil
 }
 
-func (c *udpConn) writePacket(data []byte, to netip.AddrPort, from netip.Addr, ifindex int) error {
-	_, _, err := c.WriteMsgUDPAddrPort(data, leaving(from, ifindex), to)
+// openUDP opens the socket. It is bound last: what came before the kernel was
+// asked for the interface of packets would be without it.
+func openUDP(port uint16) (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return rootCause(err)
+		return 0, err
 	}
-	return nil
+	growReceiveBuffer(fd)
+	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+	}
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(port)})
+	}
+	if err != nil {
+		_ = unix.Close(fd) // it is gone in any case
+		return 0, err
+	}
+	return fd, nil
 }
 
-// leaving is the control message that chooses the source address of a packet, and
-// the interface unless ifindex is 0.
-func leaving(from netip.Addr, ifindex int) []byte {
-	return unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(ifindex), Spec_dst: from.As4()})
+func (e *udpEnd) readPackets() ([]packet, error) {
+	if err := e.receive(e.in); err != nil {
+		return nil, err
+	}
+	packets := e.in.packets[:e.in.used]
+	for i := range packets {
+		from := e.in.inet4(i)
+		packets[i] = packet{data: e.in.payload(i), source: netip.AddrPortFrom(netip.AddrFrom4(from.Addr), networkOrder(from.Port))}
+		if info := e.in.pktinfo(i); info != nil {
+			packets[i].ifindex, packets[i].destination = int(info.Ifindex), netip.AddrFrom4(info.Addr)
+		}
+	}
+	return packets, nil
+}
+
+func (e *udpEnd) writePackets(replies []outgoing) {
+	for i := range replies {
+		e.out.set(i, replies[i].data, &replies[i])
+	}
+	e.send(e.out, replies)
+}
+
+// join has packets to a multicast group that come in on an interface delivered.
+func (c *udpConn) join(group netip.Addr, ifindex int) error {
+	return c.membership(unix.IP_ADD_MEMBERSHIP, group, ifindex)
+}
+
+// leave ends that.
+func (c *udpConn) leave(group netip.Addr, ifindex int) error {
+	return c.membership(unix.IP_DROP_MEMBERSHIP, group, ifindex)
+}
+
+func (c *udpConn) membership(change int, group netip.Addr, ifindex int) error {
+	return c.control(func(fd int) error {
+		return unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, change, &unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(ifindex)})
+	})
 }
 
 // networkOrder turns a number of 16 bits between this machine's order of bytes

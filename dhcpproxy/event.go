@@ -63,7 +63,7 @@ type ReplySummary struct {
 // summary tells of r.
 func (r *Reply) summary() ReplySummary {
 	s := ReplySummary{Type: "ack", Style: r.Style, File: r.File, Server: r.From, To: r.To}
-	if r.Packet.MessageType() == dhcpv4.MessageTypeOffer {
+	if r.Type == dhcpv4.MessageTypeOffer {
 		s.Type = "offer"
 	}
 	return s

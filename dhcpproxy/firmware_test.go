@@ -62,7 +62,8 @@ var exchanges = []exchange{
 func TestClientClasses(t *testing.T) {
 	t.Parallel()
 	for _, e := range exchanges {
-		v := testResponder(t).Answer(parse(t, readHex(t, e.class+"/"+e.req)), e.in, offeredMenu(t))
+		req := parse(t, readHex(t, e.class+"/"+e.req))
+		v := testResponder(t).Answer(req, e.in, offeredMenu(t))
 		switch {
 		case e.reply == "":
 			if v.Reply != nil || v.Reason != e.reason {
@@ -71,7 +72,7 @@ func TestClientClasses(t *testing.T) {
 		case v.Reply == nil:
 			t.Errorf("%s %s: silence: %s", e.class, e.req, v.Why)
 		default:
-			e.compare(t, v.Reply.Packet.ToBytes())
+			e.compare(t, v.Reply.Append(nil, req))
 		}
 	}
 }

@@ -26,12 +26,12 @@ const (
 // Past is what is remembered of a machine when it asks. The zero value is a
 // machine that nobody has heard of.
 type Past struct {
-	Style      bootmenu.Style    // that it followed before; empty if that is unknown
-	Unanswered int               // OFFERs of this attempt that it has not followed
-	Menu       bootmenu.Decision // the menu that its firmware was last offered
-	Picked     string            // the profile that was picked from it; iPXE comes back for it
-	Loader     string            // the loader that it was last handed
-	Loads      int               // how often it fetched that without reading its script
+	Style      bootmenu.Style     // that it followed before; empty if that is unknown
+	Unanswered int                // OFFERs of this attempt that it has not followed
+	Menu       *bootmenu.Decision // the menu that its firmware was last offered; nil: none
+	Picked     string             // the profile that was picked from it; iPXE comes back for it
+	Loader     string             // the loader that it was last handed
+	Loads      int                // how often it fetched that without reading its script
 }
 
 // Styles remembers across restarts which style a machine followed. A machine may
@@ -50,7 +50,7 @@ type History struct {
 	Styles Styles // may be nil
 
 	mu       sync.Mutex
-	attempts map[bootmenu.MAC]attempt // guarded by mu
+	attempts map[bootmenu.MAC]*attempt // guarded by mu
 }
 
 // An attempt is one machine's way from its first DISCOVER to its files.
@@ -72,8 +72,12 @@ func (h *History) Past(m bootmenu.Machine) Past { return h.past(m, time.Now()) }
 func (h *History) Fetched(mac bootmenu.MAC, name string) { h.fetched(mac, name, time.Now()) }
 
 func (h *History) past(m bootmenu.Machine, now time.Time) Past {
+	var p Past
 	h.mu.Lock()
-	p := h.of(m.MAC, now).Past
+	if a := h.attempts[m.MAC]; a != nil {
+		a.age(now)
+		p = a.Past
+	}
 	h.mu.Unlock()
 	if h.Styles != nil && hasAlternative(m) {
 		p.Style = h.Styles.Style(m.MAC, m.Arch)
@@ -81,24 +85,29 @@ func (h *History) past(m bootmenu.Machine, now time.Time) Past {
 	return p
 }
 
-// of is the attempt that a machine has under way, or a new one, in which it may
-// still pick from the menu of the last. The caller holds h.mu.
-func (h *History) of(mac bootmenu.MAC, now time.Time) attempt {
-	a := h.attempts[mac]
+// age makes an attempt that is over a new one, in which the machine may still pick
+// from the menu of the last.
+func (a *attempt) age(now time.Time) {
 	switch age := now.Sub(a.last); {
 	case age <= attemptAge:
-		return a
 	case age <= menuAge:
-		return attempt{Past: Past{Menu: a.Menu}}
+		*a = attempt{Past: Past{Menu: a.Menu}, last: a.last}
+	default:
+		*a = attempt{last: a.last}
 	}
-	return attempt{}
 }
 
 // replied notes what a machine was sent.
 func (h *History) replied(v Verdict, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	a := h.of(v.Machine.MAC, now)
+	a := h.attempts[v.Machine.MAC]
+	if a == nil {
+		a = new(attempt)
+		h.makeRoom(now)
+		h.attempts[v.Machine.MAC] = a
+	}
+	a.age(now)
 	a.last = now
 	switch {
 	case v.Type == dhcpv4.MessageTypeDiscover && v.Reply.Tentative:
@@ -113,7 +122,8 @@ func (h *History) replied(v Verdict, now time.Time) {
 	case v.Reply.Item:
 		a.Picked = v.Decision.Profile
 	case v.Reply.Style == bootmenu.StyleMenu:
-		a.Menu = v.Decision
+		menu := v.Decision
+		a.Menu = &menu
 	}
 	if a.file = v.Reply.File; a.file != "" && v.Decision.ChoseLoader() {
 		if a.Loader != a.file {
@@ -121,27 +131,11 @@ func (h *History) replied(v Verdict, now time.Time) {
 		}
 		a.loaded = false
 	}
-	h.makeRoom(now)
-	h.attempts[v.Machine.MAC] = a
 }
 
 func (h *History) fetched(mac bootmenu.MAC, name string, now time.Time) {
-	h.mu.Lock()
-	a := h.of(mac, now)
-	switch {
-	case a.last.IsZero() || name != a.file && !bootmenu.IsLoaderText(name):
-		h.mu.Unlock()
-		return
-	case name != a.Loader:
-		a.Loads, a.Picked = 0, "" // the loader does what it is for
-	case !a.loaded:
-		a.loaded = true
-		a.Loads++
-	}
-	a.Unanswered = 0
-	h.attempts[mac] = a
-	h.mu.Unlock()
-	if h.Styles == nil || a.style == "" {
+	a, ok := h.follow(mac, name, now)
+	if !ok || h.Styles == nil || a.style == "" {
 		return
 	}
 	// What every machine of the kind does needs no memory.
@@ -150,11 +144,33 @@ func (h *History) fetched(mac bootmenu.MAC, name string, now time.Time) {
 	}
 }
 
+// follow notes that a machine opened a file. ok is false if that has nothing to do
+// with what it was offered.
+func (h *History) follow(mac bootmenu.MAC, name string, now time.Time) (_ attempt, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	a := h.attempts[mac]
+	if a == nil || now.Sub(a.last) > attemptAge {
+		return attempt{}, false
+	}
+	switch {
+	case name != a.file && !bootmenu.IsLoaderText(name):
+		return attempt{}, false
+	case name != a.Loader:
+		a.Loads, a.Picked = 0, "" // the loader does what it is for
+	case !a.loaded:
+		a.loaded = true
+		a.Loads++
+	}
+	a.Unanswered = 0
+	return *a, true
+}
+
 // makeRoom drops what is over once the table is full, and everything if that is
 // not enough: a flood of invented addresses must not use up memory.
 func (h *History) makeRoom(now time.Time) {
 	if h.attempts == nil {
-		h.attempts = make(map[bootmenu.MAC]attempt)
+		h.attempts = make(map[bootmenu.MAC]*attempt)
 	}
 	if len(h.attempts) < maxAttempts {
 		return

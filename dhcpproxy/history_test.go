@@ -262,7 +262,7 @@ func TestTheFirmwaresMenuLooksAsItIsSaid(t *testing.T) {
 			t.Errorf("%s: %s", name, v.Why)
 			continue
 		}
-		told := strings.Join(bootmenu.DescribeOption43(v.Reply.Packet.GetOneOption(dhcpv4.OptionVendorSpecificInformation)), "\n")
+		told := strings.Join(bootmenu.DescribeOption43(v.Reply.Option43), "\n")
 		if !strings.Contains(told, c.prompt+"\n") || !strings.Contains(told, "\n"+c.menu) || !strings.HasSuffix(v.Why, c.told) {
 			t.Errorf("%s: %s\n%s", name, v.Why, told)
 		}

@@ -189,29 +189,29 @@ func (in Ingress) serverAddr(client netip.Addr) (addr netip.Addr, ok bool) {
 	if in.Ours && !in.Destination.IsLoopback() {
 		return in.Destination, true
 	}
-	var usable []netip.Prefix
+	best := 0
 	for _, p := range in.Interface.Addrs {
-		if p.Addr() == in.Destination {
-			return p.Addr(), true
-		}
-		if !p.Addr().IsLoopback() && !p.Addr().IsUnspecified() {
-			usable = append(usable, p)
+		if r := in.rank(p, client); r > best {
+			addr, best = p.Addr(), r
 		}
 	}
-	for _, p := range usable {
-		if p.Contains(client) {
-			return p.Addr(), true
-		}
+	return addr, best > 0
+}
+
+// rank orders the interface's addresses by how well the client reaches them: 0 is
+// one that it cannot reach.
+func (in Ingress) rank(p netip.Prefix, client netip.Addr) int {
+	switch a := p.Addr(); {
+	case a.IsLoopback() || a.IsUnspecified():
+		return 0
+	case a == in.Destination:
+		return 4
+	case p.Contains(client):
+		return 3
+	case !a.IsLinkLocalUnicast():
+		return 2
 	}
-	for _, p := range usable {
-		if !p.Addr().IsLinkLocalUnicast() {
-			return p.Addr(), true
-		}
-	}
-	if len(usable) > 0 {
-		return usable[0].Addr(), true
-	}
-	return netip.Addr{}, false
+	return 1
 }
 
 // replyVia is the index of the interface that a reply must leave by, or 0 if that

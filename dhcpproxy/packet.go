@@ -26,7 +26,15 @@ const (
 // Offsets and sizes in the fixed part of a packet (RFC 2131 section 2), and the
 // cookie that opens its options (RFC 2132 section 2).
 const (
+	offsetHtype   = 1
 	offsetHlen    = 2
+	offsetXid     = 4
+	offsetSecs    = 8
+	offsetFlags   = 10
+	offsetCiaddr  = 12
+	offsetYiaddr  = 16
+	offsetSiaddr  = 20
+	offsetGiaddr  = 24
 	offsetChaddr  = 28
 	sizeChaddr    = 16
 	offsetSname   = 44
@@ -34,6 +42,9 @@ const (
 	offsetCookie  = 236
 	offsetOptions = 240
 )
+
+// sizeMachineID is the size of option 97: its type, and a UUID.
+const sizeMachineID = 17
 
 var magicCookie = []byte{99, 130, 83, 99}
 
@@ -45,8 +56,8 @@ const (
 	classBarebox = "barebox"
 )
 
-// isNamed tells whether a vendor class begins with one of these: then the parser
-// reads the packet, and the decision says what becomes of it.
+// isNamed tells whether a vendor class begins with one of these: then the decision
+// says what becomes of the packet.
 func isNamed(vendorClass []byte) bool {
 	for _, prefix := range []string{classPXE, classHTTP, classBarebox} {
 		if bytes.HasPrefix(vendorClass, []byte(prefix)) {
@@ -56,39 +67,106 @@ func isNamed(vendorClass []byte) bool {
 	return false
 }
 
-// optionEtherboot is the encapsulation that iPXE sends its features in.
-const optionEtherboot = dhcpv4.GenericOptionCode(175)
+// Options without a name in the codec: the client identifier, which is echoed if
+// present (RFC 6842 section 3), and the encapsulation that iPXE sends its features
+// in.
+const (
+	optionClientID  = dhcpv4.GenericOptionCode(61)
+	optionEtherboot = dhcpv4.GenericOptionCode(175)
+)
 
 // errMalformed is a packet that cannot be a DHCP request.
 var errMalformed = errors.New("malformed packet")
 
-// A glance is what the loop reads of a packet before it spends a parser on it:
-// most of what arrives on port 67 is other people's DHCP.
-type glance struct {
-	mac         bootmenu.MAC
+// A Request is what matters of a DHCP request: to tell it from other people's
+// DHCP, to decide about it, and to answer it. Options lie in the packet, unless one
+// was split over several; nil means absent.
+//
+// It is read by hand because most of what arrives on port 67 is other people's,
+// and because a map of all options for each packet was half of an answer's time.
+// The tests hold it to what the codec reads.
+type Request struct {
+	fixed       []byte             // the fixed part
 	messageType dhcpv4.MessageType // option 53, 0 if absent
-	requested   netip.Addr         // option 50, zero if absent
-	vendorClass []byte             // option 60; in the packet, unless it was split
-	archs       []byte             // option 93; in the packet
-	bootItem    bool               // option 43 asks for a boot item
+	mac         bootmenu.MAC
+	requested   netip.Addr // option 50, zero if absent
+	vendorClass []byte     // option 60
+	userClass   []byte     // option 77
+	archs       []byte     // option 93
+	machineID   []byte     // option 97
+	clientID    []byte     // option 61
+	vendor      []byte     // option 43
+	relayInfo   []byte     // option 82
+	etherboot   bool       // option 175 is there
 }
 
-// look reads a request's fixed part and the options that decide whether it
-// concerns us. It accepts pads anywhere and a missing end.
-func look(packet []byte) (g glance, err error) {
+// Parse reads a DHCP request. It accepts what firmware sends: pads between
+// options, options split over several (RFC 3396), options in the fields file and
+// sname, a missing end option. With an error, what could be read is there.
+func Parse(packet []byte) (*Request, error) {
+	r := new(Request)
+	return r, r.parse(packet)
+}
+
+func (r *Request) parse(packet []byte) error {
+	*r = Request{}
 	switch {
 	case len(packet) < offsetOptions:
-		return g, fmt.Errorf("%w: %d bytes, want at least %d", errMalformed, len(packet), offsetOptions)
+		return fmt.Errorf("%w: %d bytes, want at least %d", errMalformed, len(packet), offsetOptions)
 	case packet[0] != byte(dhcpv4.OpcodeBootRequest):
-		return g, fmt.Errorf("%w: op %d is not a request", errMalformed, packet[0])
+		return fmt.Errorf("%w: op %d is not a request", errMalformed, packet[0])
 	case !bytes.Equal(packet[offsetCookie:offsetOptions], magicCookie):
-		return g, fmt.Errorf("%w: no DHCP cookie", errMalformed)
+		return fmt.Errorf("%w: no DHCP cookie", errMalformed)
 	case packet[offsetHlen] == 0 || packet[offsetHlen] > sizeChaddr:
-		return g, fmt.Errorf("%w: hlen %d, want 1 to 16", errMalformed, packet[offsetHlen])
+		return fmt.Errorf("%w: hlen %d, want 1 to 16", errMalformed, packet[offsetHlen])
 	}
-	g.mac = bootmenu.MACFromBytes(packet[offsetChaddr : offsetChaddr+int(packet[offsetHlen])])
-	err = eachOption(packet, g.option)
-	return g, err
+	r.fixed = packet[:offsetOptions]
+	r.mac = bootmenu.MACFromBytes(r.chaddr())
+	return eachOption(packet, r.option)
+}
+
+// chaddr is the client's hardware address.
+func (r *Request) chaddr() []byte { return r.fixed[offsetChaddr:][:r.fixed[offsetHlen]] }
+
+// ciaddr is the address that the client says it has; 0.0.0.0 means none.
+func (r *Request) ciaddr() netip.Addr { return netip.AddrFrom4([4]byte(r.fixed[offsetCiaddr:])) }
+
+// relay is the relay that the packet came through, or the zero Addr.
+func (r *Request) relay() netip.Addr {
+	if a := netip.AddrFrom4([4]byte(r.fixed[offsetGiaddr:])); !a.IsUnspecified() {
+		return a
+	}
+	return netip.Addr{}
+}
+
+// bootItem is the item of a PXE menu that a client asks for after it has an
+// address (PXE 2.1 section 2.3, boot server discovery).
+func (r *Request) bootItem() (bootmenu.BootItem, bool) {
+	if r.vendor == nil || r.messageType == dhcpv4.MessageTypeDiscover {
+		return bootmenu.BootItem{}, false
+	}
+	return bootmenu.ParseBootItem(r.vendor)
+}
+
+// isDiscovery tells whether a packet on port 67 looks for a boot server: then it
+// is not for the lease server.
+func (r *Request) isDiscovery() bool {
+	_, ok := r.bootItem()
+	return ok && r.isPXE() && !r.ciaddr().IsUnspecified()
+}
+
+func (r *Request) isPXE() bool { return bytes.HasPrefix(r.vendorClass, []byte(classPXE)) }
+
+// userClasses are the elements of option 77: a list (RFC 3004), or plain text.
+func (r *Request) userClasses() []string {
+	var list dhcpv4.Strings
+	switch {
+	case len(r.userClass) == 0:
+		return nil
+	case list.FromBytes(r.userClass) != nil:
+		return []string{string(r.userClass)}
+	}
+	return list
 }
 
 // Bits of option 52: which fields of the header hold options too (RFC 2132
@@ -134,74 +212,71 @@ func optionsIn(field []byte, do func(code byte, value []byte)) error {
 	return nil
 }
 
-// option notes one option, if it is one of the few that matter here.
-func (g *glance) option(code byte, value []byte) {
+// option notes one option, if it is one of those that matter here.
+func (r *Request) option(code byte, value []byte) {
 	switch code {
 	case dhcpv4.OptionDHCPMessageType.Code():
 		if len(value) == 1 {
-			g.messageType = dhcpv4.MessageType(value[0])
+			r.messageType = dhcpv4.MessageType(value[0])
 		}
 	case dhcpv4.OptionRequestedIPAddress.Code():
 		if len(value) == 4 {
-			g.requested = netip.AddrFrom4([4]byte(value))
+			r.requested = netip.AddrFrom4([4]byte(value))
 		}
-	case dhcpv4.OptionClassIdentifier.Code():
-		if g.vendorClass == nil {
-			g.vendorClass = slices.Clip(value)
-		} else {
-			g.vendorClass = append(g.vendorClass, value...)
-		}
-	case dhcpv4.OptionClientSystemArchitectureType.Code():
-		g.archs = value
 	case dhcpv4.OptionVendorSpecificInformation.Code():
-		_, g.bootItem = bootmenu.ParseBootItem(value)
+		extend(&r.vendor, value)
+	case dhcpv4.OptionClassIdentifier.Code():
+		extend(&r.vendorClass, value)
+	case optionClientID.Code():
+		extend(&r.clientID, value)
+	case dhcpv4.OptionUserClassInformation.Code():
+		extend(&r.userClass, value)
+	case dhcpv4.OptionRelayAgentInformation.Code():
+		extend(&r.relayInfo, value)
+	case dhcpv4.OptionClientSystemArchitectureType.Code():
+		extend(&r.archs, value)
+	case dhcpv4.OptionClientMachineIdentifier.Code():
+		extend(&r.machineID, value)
+	case optionEtherboot.Code():
+		r.etherboot = true
 	}
 }
 
-// Parse reads a DHCP request. It accepts what firmware sends: pads between
-// options, options split over several (RFC 3396), options in the fields file and
-// sname, a missing end option. [Responder.AnswerPacket] survives a panic of the
-// parser.
-func Parse(packet []byte) (*dhcpv4.DHCPv4, error) {
-	if _, err := look(packet); err != nil {
-		return nil, err
+// extend adds a part of an option to those that came before it (RFC 3396).
+func extend(option *[]byte, part []byte) {
+	if *option == nil {
+		*option = slices.Clip(part) // an append must not write into the packet
+		return
 	}
-	// The parser knows nothing of option 52, and wants an end option.
-	plain := append(make([]byte, 0, len(packet)+1), packet[:offsetOptions]...)
-	err := eachOption(packet, func(code byte, value []byte) {
-		plain = append(append(plain, code, byte(len(value))), value...)
-	})
-	if err != nil {
-		return nil, err
-	}
-	req, err := dhcpv4.FromBytes(append(plain, dhcpv4.OptionEnd.Code()))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %v", errMalformed, err)
-	}
-	return req, nil
+	*option = append(*option, part...)
 }
 
 // machineOf is what a request tells of its sender.
-func machineOf(req *dhcpv4.DHCPv4, in Ingress, ipxeClasses []string) bootmenu.Machine {
+func machineOf(req *Request, in Ingress, ipxeClasses []string) bootmenu.Machine {
 	m := bootmenu.Machine{
-		MAC:         bootmenu.MACFromBytes(req.ClientHWAddr),
-		Arch:        archOf(req.GetOneOption(dhcpv4.OptionClientSystemArchitectureType), req.ClassIdentifier()),
-		VendorClass: req.ClassIdentifier(),
-		UserClass:   req.UserClass(),
+		MAC:         req.mac,
+		Arch:        archOf(req.archs, string(req.vendorClass)),
+		VendorClass: string(req.vendorClass),
+		UserClass:   req.userClasses(),
 		Interface:   in.Interface.Name,
-		IPXE:        isIPXE(req, ipxeClasses),
 	}
-	if id := req.GetOneOption(dhcpv4.OptionClientMachineIdentifier); len(id) == 17 && id[0] == 0 {
+	m.IPXE = isIPXE(req, m.UserClass, ipxeClasses)
+	if id := req.machineID; len(id) == sizeMachineID && id[0] == 0 {
 		m.ID = bootmenu.IDFromWire([16]byte(id[1:]))
 	}
 	if m.Arch == bootmenu.ArchX86BIOS && !m.IPXE && isRPi(req) {
 		m.Arch = bootmenu.ArchRPi
 	}
 	m.Serial = serialOf(req, m.Arch)
-	if a, ok := netip.AddrFromSlice(req.ClientIPAddr.To4()); ok && !a.IsUnspecified() && req.MessageType() != dhcpv4.MessageTypeDiscover {
+	if a := req.ciaddr(); !a.IsUnspecified() && req.messageType != dhcpv4.MessageTypeDiscover {
 		m.Addr = a // a DISCOVER's ciaddr means nothing
 	}
 	return m
+}
+
+// sender is the machine, of which no more than its MAC is known.
+func (r *Request) sender(in Ingress) bootmenu.Machine {
+	return bootmenu.Machine{MAC: r.mac, Arch: bootmenu.ArchUnknown, Interface: in.Interface.Name}
 }
 
 // rpiMaskROM is how the MAC addresses of the models up to 3 begin, whose boot ROM
@@ -217,11 +292,11 @@ var rpiOUIs = [][]byte{
 // isRPi tells whether a client that says it is a BIOS is the boot ROM of a
 // Raspberry Pi: by its MAC address, or by its machine identifier, which from
 // model 4 on begins with "RPi" and the model.
-func isRPi(req *dhcpv4.DHCPv4) bool {
-	if bytes.HasPrefix(req.GetOneOption(dhcpv4.OptionClientMachineIdentifier), []byte("\x00RPi")) {
+func isRPi(req *Request) bool {
+	if bytes.HasPrefix(req.machineID, []byte("\x00RPi")) {
 		return true
 	}
-	return slices.ContainsFunc(rpiOUIs, func(oui []byte) bool { return bytes.HasPrefix(req.ClientHWAddr, oui) })
+	return slices.ContainsFunc(rpiOUIs, func(oui []byte) bool { return bytes.HasPrefix(req.chaddr(), oui) })
 }
 
 // serialOf is the serial number of a Raspberry Pi, as its directory of boot files
@@ -231,14 +306,14 @@ func isRPi(req *dhcpv4.DHCPv4) bool {
 // EEPROM, it is the serial number four times. The mask ROM of older models has the
 // same sixteen bytes on all of them. No other firmware tells one: the UUID of a PC
 // is not its serial number.
-func serialOf(req *dhcpv4.DHCPv4, arch bootmenu.Arch) string {
-	id := req.GetOneOption(dhcpv4.OptionClientMachineIdentifier)
-	if len(id) != 17 || id[0] != 0 {
+func serialOf(req *Request, arch bootmenu.Arch) string {
+	id := req.machineID
+	if len(id) != sizeMachineID || id[0] != 0 {
 		return ""
 	}
 	serial := id[13:]
 	named := bytes.HasPrefix(id[1:], []byte("RPi"))
-	fourTimes := arch == bootmenu.ArchRPi && !bytes.HasPrefix(req.ClientHWAddr, rpiMaskROM) && bytes.Equal(id[1:], bytes.Repeat(serial, 4))
+	fourTimes := arch == bootmenu.ArchRPi && !bytes.HasPrefix(req.chaddr(), rpiMaskROM) && bytes.Equal(id[1:], bytes.Repeat(serial, 4))
 	if !named && !fourTimes {
 		return ""
 	}
@@ -280,16 +355,9 @@ func archOf(raw []byte, class string) bootmenu.Arch {
 // isIPXE tells whether iPXE asks and not the firmware below it. A user class is
 // believed whatever it says: only a client without one is judged by the
 // encapsulation that iPXE alone sends.
-func isIPXE(req *dhcpv4.DHCPv4, classes []string) bool {
-	if !req.Options.Has(dhcpv4.OptionUserClassInformation) {
-		return req.Options.Has(optionEtherboot)
+func isIPXE(req *Request, sent, classes []string) bool {
+	if req.userClass == nil {
+		return req.etherboot
 	}
-	for _, sent := range req.UserClass() {
-		for _, class := range classes {
-			if sent == class {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(sent, func(class string) bool { return slices.Contains(classes, class) })
 }

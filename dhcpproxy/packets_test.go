@@ -181,16 +181,27 @@ func offeredMenu(t testing.TB) func(bootmenu.Machine) Past {
 		if m.MAC != bootmenu.MACFromBytes(menuMAC) {
 			return Past{}
 		}
-		return Past{Menu: c.Select(m)}
+		menu := c.Select(m)
+		return Past{Menu: &menu}
 	}
 }
 
 // parse is Parse for packets that must be good.
-func parse(t testing.TB, packet []byte) *dhcpv4.DHCPv4 {
+func parse(t testing.TB, packet []byte) *Request {
 	t.Helper()
 	req, err := Parse(packet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return req
+}
+
+// written is a reply as the codec reads it.
+func written(t testing.TB, r *Reply, req *Request) *dhcpv4.DHCPv4 {
+	t.Helper()
+	p, err := dhcpv4.FromBytes(r.Append(nil, req))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }

@@ -24,17 +24,14 @@ const (
 )
 
 // A bucket of tokens, as many as are refilled in a second, is known by the time
-// at which it is full again. The zero value is full.
-type bucket struct{ full time.Time }
+// since the limiter's first request at which it is full again. The zero value is
+// full.
+type bucket struct{ full time.Duration }
 
 // take is the bucket without one token. ok is false if it has none.
-func (b bucket) take(now time.Time, perSecond int) (_ bucket, ok bool) {
-	full := now
-	if b.full.After(now) {
-		full = b.full
-	}
-	full = full.Add(time.Second / time.Duration(perSecond))
-	if full.Sub(now) > time.Second {
+func (b bucket) take(now time.Duration, perSecond int) (_ bucket, ok bool) {
+	full := max(b.full, now) + time.Second/time.Duration(perSecond)
+	if full-now > time.Second {
 		return b, false
 	}
 	return bucket{full}, true
@@ -47,11 +44,12 @@ const maxBuckets = 65536
 type limiter struct {
 	limits Limits
 	mu     sync.Mutex // guards what follows
+	began  time.Time  // of the first request
 	total  bucket
 	// Buckets of machines that asked lately, and those before them. What was put
 	// away for a second is full, so it may be forgotten.
 	lately, before map[bootmenu.MAC]bucket
-	turned         time.Time // when lately was begun
+	turned         time.Duration // when lately was begun
 }
 
 func newLimiter(l Limits) *limiter {
@@ -63,21 +61,25 @@ func newLimiter(l Limits) *limiter {
 func (l *limiter) refuses(mac bootmenu.MAC, now time.Time) (why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.limits.PerMachine > 0 && !l.take(mac, now) {
+	if l.began.IsZero() {
+		l.began = now
+	}
+	since := now.Sub(l.began)
+	if l.limits.PerMachine > 0 && !l.take(mac, since) {
 		return fmt.Sprintf("more than %d requests a second from this machine ([dhcp] max_requests_per_machine)", l.limits.PerMachine)
 	}
 	if l.limits.Total == 0 {
 		return ""
 	}
 	var ok bool
-	if l.total, ok = l.total.take(now, l.limits.Total); !ok {
+	if l.total, ok = l.total.take(since, l.limits.Total); !ok {
 		return fmt.Sprintf("more than %d requests a second in all ([dhcp] max_requests)", l.limits.Total)
 	}
 	return ""
 }
 
 // take takes a token of a machine.
-func (l *limiter) take(mac bootmenu.MAC, now time.Time) bool {
+func (l *limiter) take(mac bootmenu.MAC, now time.Duration) bool {
 	b, ok := l.lately[mac]
 	if !ok {
 		b = l.before[mac]
@@ -85,7 +87,7 @@ func (l *limiter) take(mac bootmenu.MAC, now time.Time) bool {
 	if b, ok = b.take(now, l.limits.PerMachine); !ok {
 		return false
 	}
-	if now.Sub(l.turned) > time.Second || len(l.lately) >= maxBuckets {
+	if now-l.turned > time.Second || len(l.lately) >= maxBuckets {
 		l.lately, l.before, l.turned = l.before, l.lately, now
 		clear(l.lately)
 	}

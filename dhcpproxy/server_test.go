@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,7 +15,7 @@ import (
 	"netbootd/bootmenu"
 )
 
-// A memoryConn is a packetConn that reads from a channel and keeps what is sent.
+// A memoryConn is a packetConn, and its end, that reads from a channel and keeps what is sent.
 type memoryConn struct {
 	in     chan packet
 	fails  chan error // a read that fails
@@ -22,40 +23,37 @@ type memoryConn struct {
 	once   sync.Once
 
 	mu      sync.Mutex
-	sent    []sentPacket
-	refuses error // what writePacket returns
-}
-
-type sentPacket struct {
-	data    []byte
-	to      netip.AddrPort
-	from    netip.Addr
-	ifindex int
+	sent    []outgoing
+	refuses error // what writePackets notes
 }
 
 func newMemoryConn() *memoryConn {
 	return &memoryConn{in: make(chan packet), fails: make(chan error), closed: make(chan struct{})}
 }
 
-func (c *memoryConn) readPacket() (packet, error) {
+func (c *memoryConn) newEnd() packetEnd { return c }
+
+func (c *memoryConn) readPackets() ([]packet, error) {
 	select {
 	case p := <-c.in:
-		return p, nil
+		return []packet{p}, nil
 	case err := <-c.fails:
-		return packet{}, err
+		return nil, err
 	case <-c.closed:
-		return packet{}, net.ErrClosed
+		return nil, net.ErrClosed
 	}
 }
 
-func (c *memoryConn) writePacket(data []byte, to netip.AddrPort, from netip.Addr, ifindex int) error {
+func (c *memoryConn) writePackets(replies []outgoing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.refuses != nil {
-		return c.refuses
+	for i := range replies {
+		if replies[i].err = c.refuses; c.refuses == nil {
+			sent := replies[i]
+			sent.data = slices.Clone(sent.data)
+			c.sent = append(c.sent, sent)
+		}
 	}
-	c.sent = append(c.sent, sentPacket{data, to, from, ifindex})
-	return nil
 }
 
 func (c *memoryConn) Close() error {
@@ -92,6 +90,13 @@ type bench struct {
 	stop       func() error
 }
 
+// report hands events on one by one.
+func (b *bench) report(events []Event) {
+	for _, e := range events {
+		b.events <- e
+	}
+}
+
 // newBench serves eth1 until the test ends; change may alter the options.
 func newBench(t *testing.T, change func(*Options)) *bench {
 	t.Helper()
@@ -99,12 +104,12 @@ func newBench(t *testing.T, change func(*Options)) *bench {
 		dhcp: newMemoryConn(), boot: newMemoryConn(), events: make(chan Event),
 		links: &memoryLinks{addrs: make(map[netip.Addr]bootmenu.Machine), decided: make(map[bootmenu.MAC]string)},
 	}
-	o := Options{Node: "n1", Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: b.links, History: &History{}, Report: func(e Event) { b.events <- e }}
+	o := Options{Node: "n1", Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: b.links, History: &History{}, Report: b.report}
 	if change != nil {
 		change(&o)
 	}
 	b.Server = newServer(o, &boundConn{packetConn: b.dhcp, role: PortDHCP}, &boundConn{packetConn: b.boot, role: PortBoot})
-	b.SetInterfaces([]Interface{testIface, {Name: "eth2", Index: 8, Up: true, Addrs: testIface.Addrs}})
+	_ = b.SetInterfaces([]Interface{testIface, {Name: "eth2", Index: 8, Up: true, Addrs: testIface.Addrs}})
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- b.Serve(ctx) }()
@@ -285,7 +290,7 @@ func TestServerFollowsTheInterfaces(t *testing.T) {
 		{"back, and another one by the index", []Interface{{Name: "eth5", Index: 7, Up: true, Addrs: prefixes("198.18.4.2/24")}}, ""},
 		{"back", []Interface{testIface}, "198.18.0.2"},
 	} {
-		b.SetInterfaces(step.now)
+		_ = b.SetInterfaces(step.now)
 		e := b.send(b.dhcp, p)
 		if got := e.Reply.Server; e.Answered() != (step.server != "") || e.Answered() && got.String() != step.server {
 			t.Errorf("%s: %s, %v; want %q", step.name, e.Reason, got, step.server)
@@ -334,6 +339,111 @@ func TestServerOutlivesAPanic(t *testing.T) {
 	}
 }
 
+func TestAnswerPacketOutlivesAPanic(t *testing.T) {
+	t.Parallel()
+	r := testResponder(t)
+	r.Selector = panickingSelector{r.Selector}
+	v, reply, err := r.AnswerPacket(request{messageType: discover, options: join(pxe, archX64)}.bytes(), on67(), nil)
+	if err != nil || reply != nil || v.Reply != nil || v.Reason != ReasonPanic || !strings.Contains(v.Why, "index out of range") ||
+		v.Type != discover || v.Machine.MAC.IsZero() || v.Machine.Interface != "eth1" {
+		t.Errorf("%+v, % x, %v", v, reply, err)
+	}
+}
+
+// A batchEnd is a packetConn and its ends: each read gives a batch, and the
+// kernel refuses what is for MAC addresses that end in 0xff.
+type batchEnd struct {
+	packetConn
+	in   chan []packet
+	sent [][]outgoing
+}
+
+func (e *batchEnd) newEnd() packetEnd { return e }
+
+func (e *batchEnd) readPackets() ([]packet, error) {
+	packets, ok := <-e.in
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return packets, nil
+}
+
+func (e *batchEnd) writePackets(replies []outgoing) {
+	for i := range replies {
+		if replies[i].data[offsetChaddr+5] == 0xff {
+			replies[i].err = errors.New("refused")
+		}
+	}
+	e.sent = append(e.sent, slices.Clone(replies))
+}
+
+// discoverOf is a DISCOVER of a machine whose MAC address ends in n.
+func discoverOf(n byte) packet {
+	p := broadcast(request{messageType: discover, options: join(pxe, archX64)})
+	p.data[offsetChaddr+5] = n
+	return p
+}
+
+func TestPacketsReadTogetherAreAnsweredTogether(t *testing.T) {
+	t.Parallel()
+	var events []Event
+	s := quietServer(t)
+	s.opts.Report = func(list []Event) { events = slices.Clone(list) }
+	e := &batchEnd{}
+	l := s.newLoop(&boundConn{packetConn: e, role: PortDHCP})
+	batch := []packet{discoverOf(1), broadcast(request{messageType: discover}), discoverOf(0xff), discoverOf(2)}
+	for range 2 { // the second time with the memory of the first
+		e.sent = nil
+		l.handle(batch)
+		if len(e.sent) != 1 || len(e.sent[0]) != 3 {
+			t.Fatalf("sent %v, want three replies at once", e.sent)
+		}
+		for i, want := range []bootmenu.Reason{"", ReasonNotPXE, ReasonSendFailed, ""} {
+			if got := events[i]; got.Reason != want || got.Machine.MAC != bootmenu.MACFromBytes(batch[i].data[offsetChaddr:][:6]) || (got.Reply.Type != "") != (want == "") {
+				t.Errorf("event %d is %+v, want reason %q", i, got, want)
+			}
+		}
+		if last := e.sent[0][2].data; last[offsetChaddr+5] != 2 {
+			t.Errorf("the last reply is for the machine %x", last[offsetChaddr:][:6])
+		}
+	}
+}
+
+// TestASecondLoopHelps has the first loop at work on as much as is read at once:
+// what comes then must not wait for it.
+func TestASecondLoopHelps(t *testing.T) {
+	t.Parallel()
+	full := slices.Repeat([]packet{broadcast(request{messageType: discover})}, batchSize)
+	reported, goOn := make(chan int), make(chan bool)
+	s := quietServer(t)
+	s.opts.Report = func(list []Event) {
+		reported <- len(list)
+		<-goOn
+	}
+	e := &batchEnd{in: make(chan []packet)}
+	c := &boundConn{packetConn: e, role: PortDHCP}
+	served := make(chan error)
+	for range loopsPerConn {
+		go func() { served <- s.newLoop(c).serve(t.Context()) }()
+	}
+	e.in <- full
+	if n := <-reported; n != batchSize {
+		t.Errorf("%d events, want %d", n, batchSize)
+	}
+	e.in <- full[:1]
+	if n := <-reported; n != 1 { // while the first report has not returned
+		t.Errorf("%d events, want 1", n)
+	}
+	goOn <- true
+	goOn <- true
+	close(e.in)
+	for range loopsPerConn {
+		if err := <-served; !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	}
+}
+
 func TestBesideAnotherServerOnlyWhatIsForThisHostCounts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
@@ -355,8 +465,8 @@ func (discards) Decided(bootmenu.Machine, bootmenu.Decision) {}
 
 // quietServer reports to nobody.
 func quietServer(t testing.TB) *Server {
-	s := newServer(Options{Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: discards{}, History: &History{}, Report: func(Event) {}})
-	s.SetInterfaces([]Interface{testIface})
+	s := newServer(Options{Policy: Policy{Names: []string{"eth1"}}, Responder: testResponder(t), Links: discards{}, History: &History{}, Report: func([]Event) {}})
+	_ = s.SetInterfaces([]Interface{testIface})
 	return s
 }
 
@@ -364,15 +474,15 @@ func quietServer(t testing.TB) *Server {
 func TestOrdinaryChatterTakesNoMemory(t *testing.T) {
 	s := quietServer(t)
 	s.opts.Responder.Selector = bootmenu.NewCatalog(nil, nil, bootmenu.Menu{})
-	c := &boundConn{packetConn: newMemoryConn(), role: PortDHCP}
+	l := s.newLoop(&boundConn{packetConn: newMemoryConn(), role: PortDHCP})
 	for name, r := range map[string]request{
 		"a DISCOVER":                    {messageType: discover},
 		"a DISCOVER with another class": {messageType: discover, options: class("dhcpcd-9.4.1:Linux-6.1.0")},
 		"a lease REQUEST":               {messageType: reqst, options: join(pxe, opt(50, 198, 18, 0, 77))},
 	} {
-		p := broadcast(r)
-		s.handle(c, p) // so that the class is known
-		if n := testing.AllocsPerRun(100, func() { s.handle(c, p) }); n != 0 {
+		p := []packet{broadcast(r)}
+		l.handle(p) // so that the class is known
+		if n := testing.AllocsPerRun(100, func() { l.handle(p) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
@@ -388,7 +498,7 @@ func BenchmarkAnswer(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if v := r.Answer(req, on67(), nil); len(v.Reply.Packet.ToBytes()) == 0 {
+		if v := r.Answer(req, on67(), nil); len(v.Reply.Append(nil, req)) == 0 {
 			b.Fatal("empty reply")
 		}
 	}
@@ -399,17 +509,21 @@ func BenchmarkHandle(b *testing.B) {
 	for name, options := range map[string][]byte{"PXE": join(pxe, archX64, machineID), "ForeignDHCP": class("MSFT 5.0")} {
 		b.Run(name, func(b *testing.B) {
 			s := quietServer(b)
-			c := &boundConn{packetConn: sink{}, role: PortDHCP}
-			p := broadcast(request{messageType: discover, options: options})
+			l := s.newLoop(&boundConn{packetConn: sink{}, role: PortDHCP})
+			p := []packet{broadcast(request{messageType: discover, options: options})}
 			b.ReportAllocs()
 			for b.Loop() {
-				s.handle(c, p)
+				l.handle(p)
 			}
 		})
 	}
 }
 
-// A sink is a packetConn that takes everything.
-type sink struct{ packetConn }
+// A sink is a packetConn that takes everything, and its end.
+type sink struct{ packetEnd }
 
-func (sink) writePacket([]byte, netip.AddrPort, netip.Addr, int) error { return nil }
+func (s sink) newEnd() packetEnd { return s }
+
+func (sink) Close() error { return nil }
+
+func (sink) writePackets([]outgoing) {}

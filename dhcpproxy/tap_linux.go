@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"syscall"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -19,45 +17,39 @@ import (
 // It hears what the input firewall would have dropped, and packets to other hosts
 // that this one forwards: which are ours is for the caller to tell.
 type tapConn struct {
-	port  uint16
-	tap   *os.File // packet socket, for reading only
-	out   *os.File // raw IPv4 socket, for sending only
-	raw   syscall.RawConn
-	batch *batch
-	buf   []byte // of the packet being sent
+	port uint16
+	tap  *socket // packet socket, for reading only
+	raw  *socket // raw IPv4 socket, for sending only
 }
+
+type tapEnd struct {
+	*tapConn
+	in      *inbox
+	out     *outbox
+	packets [batchSize][]byte // being sent, with their headers
+}
+
+func (c *tapConn) newEnd() packetEnd { return &tapEnd{tapConn: c, in: newInbox(), out: newOutbox()} }
 
 // listenTap reads copies of the IPv4 UDP packets to a port, whatever interface
 // they come in on.
-func listenTap(port uint16) (_ *tapConn, err error) {
-	c := &tapConn{port: port}
-	defer func() {
-		if err != nil {
-			_ = c.Close()
-		}
-	}()
-	if c.tap, err = openTap(port); err != nil {
-		return nil, fmt.Errorf("packet socket: %w", err)
-	}
-	raw, err := c.tap.SyscallConn()
+func listenTap(port uint16) (*tapConn, error) {
+	tap, err := openTap(port)
 	if err != nil {
 		return nil, fmt.Errorf("packet socket: %w", err)
 	}
-	c.batch = newBatch(raw)
-	if c.out, err = openRaw(); err != nil {
-		return nil, fmt.Errorf("raw socket: %w", err)
+	raw, err := openRaw()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("raw socket: %w", err), tap.Close())
 	}
-	if c.raw, err = c.out.SyscallConn(); err != nil {
-		return nil, fmt.Errorf("raw socket: %w", err)
-	}
-	return c, nil
+	return &tapConn{port, tap, raw}, nil
 }
 
 // openTap opens the packet socket. It is bound only after it has its filter: a
 // socket without one would begin with other packets. Bound to no interface it is
 // handed packets where IP is: a VLAN's on its device, a bridge's on the bridge.
-func openTap(port uint16) (*os.File, error) {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func openTap(port uint16) (*socket, error) {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -72,20 +64,20 @@ func openTap(port uint16) (*os.File, error) {
 	if err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	return os.NewFile(uintptr(fd), "packet socket"), nil
+	return newSocket(fd, "packet socket")
 }
 
 // openRaw opens the raw socket. IPPROTO_RAW takes packets with their headers, and
 // receives nothing.
-func openRaw() (*os.File, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+func openRaw() (*socket, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 	if err != nil {
 		return nil, err
 	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	return os.NewFile(uintptr(fd), "raw socket"), nil
+	return newSocket(fd, "raw socket")
 }
 
 // tapFilter lets the packets to a port pass.
@@ -133,37 +125,28 @@ func portFilter(port uint16) []bpf.Instruction {
 	}
 }
 
-func (c *tapConn) readPacket() (packet, error) {
-	for {
-		i, err := c.batch.read()
-		if err != nil {
-			return packet{}, err
-		}
-		if p, ok := parseDatagram(c.batch.payload(i)); ok {
-			p.ifindex = int(c.batch.names[i].Ifindex)
-			return p, nil
+func (e *tapEnd) readPackets() ([]packet, error) {
+	if err := e.tap.receive(e.in); err != nil {
+		return nil, err
+	}
+	packets := e.in.packets[:0]
+	for i := range e.in.used {
+		if p, ok := parseDatagram(e.in.payload(i)); ok {
+			p.ifindex = int(e.in.names[i].Ifindex)
+			packets = append(packets, p)
 		}
 	}
+	return packets, nil
 }
 
-func (c *tapConn) writePacket(data []byte, to netip.AddrPort, from netip.Addr, ifindex int) error {
-	c.buf = appendDatagram(c.buf[:0], data, netip.AddrPortFrom(from, c.port), to)
-	oob, dst := leaving(from, ifindex), &unix.SockaddrInet4{Addr: to.Addr().As4()}
-	var err error
-	outer := c.raw.Write(func(fd uintptr) bool {
-		_, err = unix.SendmsgN(int(fd), c.buf, oob, dst, unix.MSG_DONTWAIT)
-		return err != unix.EAGAIN
-	})
-	return errors.Join(outer, err)
-}
-
-// Close ends a read that is waiting.
-func (c *tapConn) Close() error {
-	var errs []error
-	for _, f := range []*os.File{c.tap, c.out} {
-		if f != nil {
-			errs = append(errs, f.Close())
-		}
+func (e *tapEnd) writePackets(replies []outgoing) {
+	for i := range replies {
+		r := &replies[i]
+		e.packets[i] = appendDatagram(e.packets[i][:0], r.data, netip.AddrPortFrom(r.from, e.port), r.to)
+		e.out.set(i, e.packets[i], r)
 	}
-	return errors.Join(errs...)
+	e.raw.send(e.out, replies)
 }
+
+// Close ends reads that are waiting.
+func (c *tapConn) Close() error { return errors.Join(c.tap.Close(), c.raw.Close()) }

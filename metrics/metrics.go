@@ -6,12 +6,14 @@ package metrics
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"netbootd/bootmenu"
 	"netbootd/dhcpproxy"
 	"netbootd/tftp"
 )
@@ -52,6 +54,9 @@ type Metrics struct {
 	reloadTime      prometheus.Gauge
 	assignments     *prometheus.GaugeVec
 	onceEnded       *prometheus.CounterVec
+
+	dhcpMu sync.Mutex
+	dhcp   map[dhcpLabels]dhcpCounters // guarded by dhcpMu
 }
 
 // New makes the series in a registry of its own. engine is called at each scrape
@@ -59,6 +64,7 @@ type Metrics struct {
 func New(b Build, engine func() EngineStats) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
+		dhcp:     make(map[dhcpLabels]dhcpCounters),
 		dhcpRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "netbootd_dhcp_requests_total",
 			Help: "DHCP packets received on ports 67 and 4011, by what became of them: answered, or the reason for silence.",
@@ -146,16 +152,52 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
 }
 
-// DHCP counts one packet on port 67 or 4011.
-func (m *Metrics) DHCP(e dhcpproxy.Event) {
-	outcome, arch := "answered", e.Machine.Arch.Label()
-	if !e.Answered() {
-		outcome = string(e.Reason)
+// DHCP counts packets on port 67 or 4011.
+func (m *Metrics) DHCP(events ...dhcpproxy.Event) {
+	m.dhcpMu.Lock()
+	defer m.dhcpMu.Unlock()
+	for i := range events {
+		e := &events[i]
+		labels := dhcpLabels{request: e.Type, arch: e.Machine.Arch.Label(), outcome: string(e.Reason)}
+		if e.Answered() {
+			labels.outcome, labels.reply, labels.style = "answered", e.Reply.Type, e.Reply.Style
+		}
+		m.countersFor(labels).count()
 	}
-	m.dhcpRequests.WithLabelValues(string(e.Type), arch, outcome).Inc()
-	if e.Answered() {
-		m.dhcpReplies.WithLabelValues(e.Reply.Type, arch, string(e.Reply.Style)).Inc()
+}
+
+// dhcpLabels are the labels of what one packet counts for.
+type dhcpLabels struct {
+	request       dhcpproxy.MessageType
+	arch, outcome string
+	reply         string // its type; empty if there was none
+	style         bootmenu.Style
+}
+
+// dhcpCounters are the counters for packets of the same labels.
+type dhcpCounters struct {
+	request, reply prometheus.Counter // reply is nil if there was none
+}
+
+func (c dhcpCounters) count() {
+	c.request.Inc()
+	if c.reply != nil {
+		c.reply.Inc()
 	}
+}
+
+// countersFor are looked up in the vectors only once: that takes longer than to
+// answer a packet. As labels are of closed sets there are not many.
+func (m *Metrics) countersFor(l dhcpLabels) dhcpCounters {
+	c, ok := m.dhcp[l]
+	if !ok {
+		c.request = m.dhcpRequests.WithLabelValues(string(l.request), l.arch, l.outcome)
+		if l.reply != "" {
+			c.reply = m.dhcpReplies.WithLabelValues(l.reply, l.arch, string(l.style))
+		}
+		m.dhcp[l] = c
+	}
+	return c
 }
 
 // TFTP counts one transfer that has ended.

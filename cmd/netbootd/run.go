@@ -51,7 +51,8 @@ func serve(ctx context.Context, configFile string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(stderr, s.Log)
+	output := &logOutput{w: stderr}
+	log := newLogger(output, s.Log)
 	node, err := os.Hostname()
 	if err != nil {
 		return err
@@ -64,9 +65,12 @@ func serve(ctx context.Context, configFile string, stderr io.Writer) error {
 		Load:     func() (daemon.Settings, daemon.Plan, error) { return loadPlan(configFile) },
 		Reload:   reload,
 		Logger:   log,
-		Build:    build(),
-		Config:   s.File,
-		Node:     node,
+
+		LogOutput: output,
+
+		Build:  build(),
+		Config: s.File,
+		Node:   node,
 
 		ProfilesDir: s.Profiles,
 	})

@@ -30,6 +30,15 @@ type Options struct {
 	Logger *slog.Logger
 	// MAC is the machine behind an address, if it is known.
 	MAC func(netip.Addr) (bootmenu.MAC, bool)
+	// Output is where Logger's lines go, if it can hold them back; else nil.
+	Output Holder
+}
+
+// A Holder holds lines back from Hold to Release, to write them all at once: a
+// system call for each would cost as much as the line.
+type Holder interface {
+	Hold()
+	Release()
 }
 
 // A Log writes the lines. It is safe for concurrent use.
@@ -48,8 +57,19 @@ type silence struct {
 // New makes a log.
 func New(o Options) *Log { return &Log{opts: o, told: make(map[silence]time.Time)} }
 
-// DHCP tells of one packet on port 67 or 4011.
-func (l *Log) DHCP(e dhcpproxy.Event) {
+// DHCP tells of packets on port 67 or 4011 that were handled together.
+func (l *Log) DHCP(events ...dhcpproxy.Event) {
+	if l.opts.Output != nil {
+		l.opts.Output.Hold()
+		defer l.opts.Output.Release()
+	}
+	for i := range events {
+		l.packet(&events[i])
+	}
+}
+
+// packet tells of one packet.
+func (l *Log) packet(e *dhcpproxy.Event) {
 	level := slog.LevelInfo
 	if !e.Answered() {
 		level = l.silenceLevel(e)
@@ -64,7 +84,7 @@ func (l *Log) DHCP(e dhcpproxy.Event) {
 		attrs = append(attrs, slog.Bool("ipxe", true))
 	}
 	if e.Answered() {
-		l.write(level, strings.ToUpper(e.Reply.Type)+" sent", append(attrs,
+		l.write(e.Time, level, sentText(e.Reply), append(attrs,
 			slog.String("profile", profileName(e.Decision)),
 			slog.String("file", e.Reply.File),
 			slog.String("style", string(e.Reply.Style)),
@@ -73,7 +93,14 @@ func (l *Log) DHCP(e dhcpproxy.Event) {
 		return
 	}
 	attrs = append(attrs, slog.String("reason", string(e.Reason)), slog.String("why", e.Why))
-	l.write(level, "no answer to "+strings.ToUpper(string(e.Type)), attrs)
+	l.write(e.Time, level, "no answer to "+strings.ToUpper(string(e.Type)), attrs)
+}
+
+func sentText(r dhcpproxy.ReplySummary) string {
+	if r.Type == "offer" {
+		return "OFFER sent"
+	}
+	return "ACK sent"
 }
 
 // profileName is what the machine gets, for people.
@@ -88,7 +115,7 @@ func profileName(d bootmenu.Decision) string {
 }
 
 // silenceLevel is the level at which a silence is told.
-func (l *Log) silenceLevel(e dhcpproxy.Event) slog.Level {
+func (l *Log) silenceLevel(e *dhcpproxy.Event) slog.Level {
 	switch e.Reason {
 	case dhcpproxy.ReasonNotPXE, dhcpproxy.ReasonLeaseRequest, dhcpproxy.ReasonOtherInterface,
 		dhcpproxy.ReasonMalformed, dhcpproxy.ReasonBarebox:
@@ -144,7 +171,7 @@ func (l *Log) TFTP(t tftp.Transfer) {
 		attrs = append(attrs, slog.String("why", t.Err.Error()))
 	}
 	level, text := transferLine(t)
-	l.write(level, text, attrs)
+	l.write(time.Now(), level, text, attrs)
 }
 
 // transferLine is the level and the words for how a transfer ended.
@@ -178,12 +205,12 @@ func (l *Log) mac(addr netip.Addr) string {
 // write does what Logger.LogAttrs does, except for looking up the line of source
 // that it is called from: that takes a good part of a line's time, and no handler
 // here prints it.
-func (l *Log) write(level slog.Level, text string, attrs []slog.Attr) {
+func (l *Log) write(at time.Time, level slog.Level, text string, attrs []slog.Attr) {
 	h := l.opts.Logger.Handler()
 	if !h.Enabled(context.Background(), level) {
 		return
 	}
-	r := slog.NewRecord(time.Now(), level, text, 0)
+	r := slog.NewRecord(at, level, text, 0)
 	r.AddAttrs(attrs...)
 	_ = h.Handle(context.Background(), r) // a log that cannot be written cannot be told of either
 }

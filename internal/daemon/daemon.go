@@ -204,11 +204,12 @@ func (d *Daemon) bind() (err error) {
 		Links:     d.links,
 		History:   d.history,
 		Limits:    s.DHCP.Limits,
-		Report:    func(e dhcpproxy.Event) { d.metrics.DHCP(e); d.log.DHCP(e) },
+		Report:    func(events []dhcpproxy.Event) { d.metrics.DHCP(events...); d.log.DHCP(events...) },
 	})
 	if err != nil {
 		return err
 	}
+	d.ifaces.look(d.setInterfaces)
 	d.opts.Logger.Info("ProxyDHCP is up", "addresses", addrTexts(d.dhcp.Addrs()))
 	if d.dhcp.Beside() {
 		d.beside = holderText(dhcpproxy.PortDHCP)
@@ -258,7 +259,7 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 	d.followFiles(offering, &offers)
 	if d.dhcp != nil {
 		offers.Go(func() error { return d.watch(d.dhcp.Serve(offering)) })
-		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.dhcp.SetInterfaces)) })
+		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.setInterfaces)) })
 	}
 	offers.Go(func() error { d.watchFiles(offering); return nil })
 	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, control.Handler(d))) })

@@ -126,3 +126,18 @@ func TestExplainSaysWhatElseMatters(t *testing.T) {
 		}
 	}
 }
+
+// faulty is a selector with a fault.
+type faulty struct{ dhcpproxy.Selector }
+
+func (faulty) Select(bootmenu.Machine) bootmenu.Decision { panic("index out of range") }
+
+func TestExplainTellsOfAFault(t *testing.T) {
+	t.Parallel()
+	x := explainer{Settings{DHCP: DHCPSettings{Enabled: true}}, newResponder(faulty{}, DHCPSettings{}), nil, bootmenu.NewCatalog(nil, nil, bootmenu.Menu{}), bootmenu.NewCatalog(nil, nil, bootmenu.Menu{})}
+	e, err := x.explain(question())
+	if err != nil || e.Answered() || e.Reason != string(dhcpproxy.ReasonPanic) || e.Request != "DISCOVER" || e.Machine.MAC != pcMAC.String() ||
+		!strings.Contains(e.Rule, "index out of range") || len(e.Reply) > 0 {
+		t.Errorf("%+v, %v", e, err)
+	}
+}

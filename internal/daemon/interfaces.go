@@ -49,6 +49,13 @@ func (w *interfaceWatch) follow(ctx context.Context, changed func([]dhcpproxy.In
 	}
 }
 
+// setInterfaces hands the host's interfaces to the loop.
+func (d *Daemon) setInterfaces(all []dhcpproxy.Interface) {
+	if err := d.dhcp.SetInterfaces(all); err != nil {
+		d.opts.Logger.Warn("boot servers are looked for by multicast in vain", "why", err.Error())
+	}
+}
+
 func (w *interfaceWatch) close() { w.news.close() }
 
 func (w *interfaceWatch) look(changed func([]dhcpproxy.Interface)) {

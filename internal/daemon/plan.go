@@ -7,6 +7,7 @@ import (
 
 	"netbootd/bootmenu"
 	"netbootd/dhcpproxy"
+	"netbootd/internal/bootlog"
 	"netbootd/internal/images"
 	"netbootd/metrics"
 	"netbootd/tftp"
@@ -76,9 +77,11 @@ type Options struct {
 	Load   func() (Settings, Plan, error)
 	Reload <-chan struct{} // each value asks for a reload
 	Logger *slog.Logger
-	Build  metrics.Build
-	Config string // path of netbootd.toml, for people; empty if there is none
-	Node   string // name of this node, for events
+	// LogOutput is where its lines go, if that can hold them back; else nil.
+	LogOutput bootlog.Holder
+	Build     metrics.Build
+	Config    string // path of netbootd.toml, for people; empty if there is none
+	Node      string // name of this node, for events
 
 	ProfilesDir string // where profiles are read from, for people
 }

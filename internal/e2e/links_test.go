@@ -176,6 +176,51 @@ func followLinks(ctx context.Context, t *testing.T, s *server) {
 	told(`not serving interface any more.*interface=eth1 .*why=down`)
 }
 
+// TestBootServersAreFoundByMulticast asks for an item of a menu by multicast, on a
+// link that is there from the start and on one that comes later.
+func TestBootServersAreFoundByMulticast(t *testing.T) {
+	ctx, n := newNetwork(t)
+	s := newServer(t, n, map[string]string{"pxe": "offer = \"menu\"\n" + pxeProfile})
+	writeFile(t, s.images+"/hello.ipxe", "#!ipxe\n")
+	writeFile(t, s.config, commonSettings)
+	s.start(ctx, t)
+	expectDiscovery(ctx, t, n, lab.ClientPlace, lab.ClientAddr.String(), lab.BootAddr.String())
+
+	wireUp(t, n, "late", "eth1")
+	setUp(t, n, [2]string{string(lab.BootPlace), "addr add 198.18.3.2/24 dev eth1"}, [2]string{"late", "addr add 198.18.3.3/24 dev eth0"})
+	if _, err := s.proc.Stderr.WaitFor(ctx, regexp.MustCompile(`serving interface.*interface=eth1`)); err != nil {
+		t.Fatal(err)
+	}
+	expectDiscovery(ctx, t, n, "late", "198.18.3.3", "198.18.3.2")
+}
+
+// expectDiscovery has a client be offered a menu, ask everybody in the group for
+// its first item, and be answered by the server.
+func expectDiscovery(ctx context.Context, t *testing.T, n *lab.Network, at lab.Place, own, server string) {
+	t.Helper()
+	expectOffer(ctx, t, n, at, "eth0", server)
+	ask := request(t, dhcpv4.MessageTypeRequest, append(pxeOptions(),
+		dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, []byte{71, 4, 0x80, 0, 0, 0, 255}))...)
+	ask.ClientIPAddr = net.ParseIP(own).To4()
+	conn := listenAt(ctx, t, n, at, netip.AddrPortFrom(netip.MustParseAddr(own), 0))
+	if _, err := conn.WriteToUDPAddrPort(ask.ToBytes(), netip.MustParseAddrPort("224.0.1.2:4011")); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1500)
+	k, from, err := conn.ReadFromUDPAddrPort(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ack, err := dhcpv4.FromBytes(b[:k])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if from.String() != server+":4011" || ack.TransactionID != ask.TransactionID || ack.MessageType() != dhcpv4.MessageTypeAck ||
+		ack.ServerIPAddr.String() != server || ack.BootFileName != "hello.ipxe" {
+		t.Errorf("from %v:\n%s", from, ack.Summary())
+	}
+}
+
 // serves tells whether the status says that an interface is served.
 func (s *server) serves(ctx context.Context, t *testing.T, name string) bool {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"netbootd/bootmenu"
 	"netbootd/dhcpproxy"
 )
 
@@ -28,11 +29,11 @@ func priority(n byte) func(*Offer) { return func(o *Offer) { o.priority = n } }
 
 var (
 	lease    = offer(site, leasing("198.18.0.50"))
-	skip     = Discovery{Control: useFile}
+	skip     = Discovery{Control: bootmenu.SkipToFile}
 	bare     = offer(proxy, pxe, boots("a"))
 	skipping = offer(proxy, pxe, boots("a"), option43(skip))
 	menu     = Discovery{
-		Control: noBroadcast | noMulticast | onlyListed,
+		Control: bootmenu.NoBroadcastDiscovery | bootmenu.NoMulticastDiscovery | bootmenu.OnlyListedServers,
 		Menu:    []MenuItem{{Type: 0x8000, Text: "first"}, {Type: 0, Text: "disk"}},
 		Servers: []BootServer{{Type: 0x8000, Addrs: []netip.Addr{other, proxy}}},
 	}
@@ -91,7 +92,7 @@ func TestClientsChoose(t *testing.T) {
 		{"EDK2 prefers a proxy with option 43 to that", "uefi-x64", []*Offer{offer(addr("198.18.0.9"), leasing("198.18.0.60"), pxe), skipping, lease}, "tftp://198.18.0.2/a"},
 		{"EDK2 takes a plain lease server's file if no proxy answers", "uefi-x64", []*Offer{lease, offer(other, leasing("198.18.0.60"), boots("b"))}, "tftp://198.18.0.4/b"},
 		{"EDK2 ends at an option 43 that leads nowhere", "uefi-x64", []*Offer{lease, offer(proxy, pxe, option43(skip))}, "offer: the OFFER of 198.18.0.2 has option 43 and neither a boot file nor a menu, and EDK2 ends there"},
-		{"EDK2 fetches from the first boot server of the list", "uefi-x64", []*Offer{lease, offer(proxy, pxe, boots("a"), option43(Discovery{Control: useFile, Servers: menu.Servers}))}, "tftp://198.18.0.4/a"},
+		{"EDK2 fetches from the first boot server of the list", "uefi-x64", []*Offer{lease, offer(proxy, pxe, boots("a"), option43(Discovery{Control: bootmenu.SkipToFile, Servers: menu.Servers}))}, "tftp://198.18.0.4/a"},
 		{"EDK2 asks by the first method only", "uefi-x64", []*Offer{lease, offer(proxy, pxe, option43(everywhere))}, "ask 239.0.0.1:4011"},
 		{"EDK2 drops a lease without option 54", "uefi-x64", []*Offer{offer(netip.Addr{}, leasing("198.18.0.50"), func(o *Offer) { o.From = netip.AddrPortFrom(site, 67) }), bare}, "discover: the OFFER of 198.18.0.1 lacks option 54 (server identifier), and EDK2 drops it"},
 		{"EDK2 drops a lease without an end", "uefi-x64", []*Offer{offer(site, leasing("198.18.0.50"), func(o *Offer) { o.ended = false }), bare}, "discover: the OFFER of 198.18.0.1 lacks the end option, and EDK2 drops it"},
@@ -203,6 +204,8 @@ func TestClientsReadABootServersAnswer(t *testing.T) {
 		{"the item that was asked for", "bios", forItem, ack(proxy, boots("a"), item(0x80, 0, 0x80, 0)), "tftp://198.18.0.2/a"},
 		{"another item", "bios", forItem, ack(proxy, boots("a"), item(0x80, 1, 0, 0)), `boot_server: the boot server 198.18.0.2:4011 does not repeat the menu item "first" in its answer`},
 		{"a server that is not in the list", "bios", forItem, ack(other, boots("a"), item(0x80, 0, 0, 0)), "boot_server: 198.18.0.4 answers, which is not in the list of boot servers of 198.18.0.2"},
+		{"EDK2 looks for siaddr in the list", "uefi-x64", forItem, ack(proxy, file("a"), siaddr(other), item(0x80, 0, 0, 0)), "boot_server: 198.18.0.2 answers with a siaddr that is not in the list of boot servers of 198.18.0.2"},
+		{"and for nothing else", "uefi-x64", forItem, ack(other, file("a"), siaddr(proxy), item(0x80, 0, 0, 0)), "tftp://198.18.0.2/a"},
 	} {
 		p := playing(t, c.client)
 		target, fault := p.family.settle(p, c.v, c.ack)

@@ -35,6 +35,7 @@ type player struct {
 type family struct {
 	bootPort   uint16 // it asks a boot server from
 	strictPort bool   // it takes the answer from port 4011 only
+	siaddrOnly bool   // where only listed boot servers count, siaddr must be in the list, not option 54
 
 	discovers []time.Duration // for how long it collects OFFERs after each DISCOVER; one with an address ends it
 	asks      []time.Duration // pauses after each REQUEST to a boot server

@@ -4,26 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"netbootd/bootmenu"
 	"netbootd/dhcpproxy"
-)
-
-// Tags of PXE's vendor options, inside option 43 (PXE 2.1 section 2, table 2-1).
-const (
-	tagDiscoveryControl = 6
-	tagMulticast        = 7
-	tagBootServers      = 8
-	tagMenu             = 9
-	tagPrompt           = 10
-	tagBootItem         = 71
-	tagEnd              = 255
-)
-
-// Bits of the discovery control.
-const (
-	noBroadcast = 1 << iota
-	noMulticast
-	onlyListed
-	useFile // take the boot file of the packet, without prompt, menu or discovery
 )
 
 // A Discovery is what option 43 of a PXE server says. It is only there if the
@@ -50,7 +32,7 @@ type MenuItem struct {
 }
 
 // skips tells whether the boot file is to be taken as it is.
-func (d *Discovery) skips() bool { return d != nil && d.Control&useFile != 0 }
+func (d *Discovery) skips() bool { return d != nil && d.Control&bootmenu.SkipToFile != 0 }
 
 // hasMenu tells whether there is a menu to choose from.
 func (d *Discovery) hasMenu() bool { return d != nil && len(d.Menu) > 0 }
@@ -60,17 +42,8 @@ func (d *Discovery) hasMenu() bool { return d != nil && len(d.Menu) > 0 }
 func parseOption43(b []byte) (d *Discovery, item []byte) {
 	var found Discovery
 	valid := false
-	for len(b) > 0 && b[0] != tagEnd {
-		if b[0] == 0 {
-			b = b[1:]
-			continue
-		}
-		if len(b) < 2 || len(b) < 2+int(b[1]) {
-			break
-		}
-		tag, value := b[0], b[2:2+int(b[1])]
-		b = b[2+len(value):]
-		if tag == tagBootItem {
+	for tag, value := range bootmenu.Option43Tags(b) {
+		if tag == bootmenu.TagBootItem {
 			item = value
 			continue
 		}
@@ -85,17 +58,17 @@ func parseOption43(b []byte) (d *Discovery, item []byte) {
 // take notes one tag; it tells whether that is one that firmware goes by.
 func (d *Discovery) take(tag byte, value []byte) bool {
 	switch tag {
-	case tagDiscoveryControl:
+	case bootmenu.TagDiscoveryControl:
 		if len(value) == 1 {
 			d.Control = value[0]
 		}
-	case tagMulticast:
+	case bootmenu.TagMulticast:
 		d.Multicast, _ = netip.AddrFromSlice(value)
-	case tagBootServers:
+	case bootmenu.TagBootServers:
 		d.Servers = parseBootServers(value)
-	case tagMenu:
+	case bootmenu.TagBootMenu:
 		d.Menu = parseMenu(value)
-	case tagPrompt:
+	case bootmenu.TagMenuPrompt:
 		if len(value) > 0 {
 			d.TimesOut, d.Prompt = value[0] != 255, string(value[1:])
 		}
@@ -120,27 +93,26 @@ func parseBootServers(b []byte) (servers []BootServer) {
 }
 
 func parseMenu(b []byte) (items []MenuItem) {
-	for len(b) >= 3 && len(b) >= 3+int(b[2]) {
-		end := 3 + int(b[2])
-		items = append(items, MenuItem{Type: binary.BigEndian.Uint16(b), Text: string(b[3:end])})
-		b = b[end:]
+	read, _ := bootmenu.ParseMenuItems(b)
+	for _, i := range read {
+		items = append(items, MenuItem{Type: uint16(i.Type), Text: i.Text})
 	}
 	return items
 }
 
-// bootItemOption is the content of option 43 that asks for a menu item.
+// bootItemOption is the content of option 43 that asks for a menu item: its first
+// file, which is layer 0.
 func bootItemOption(itemType uint16) []byte {
-	b := binary.BigEndian.AppendUint16([]byte{tagBootItem, 4}, itemType)
-	return append(b, 0, 0, tagEnd) // layer 0: the first file
+	return bootmenu.BootItem{Type: bootmenu.ItemType(itemType)}.Option43()
 }
 
 // methods are where a boot server of that type may be asked, by multicast, by
 // broadcast and from the list, in this order (PXE 2.1 section 2.2.2).
 func (d *Discovery) methods(itemType uint16) (methods [][]netip.AddrPort) {
-	if d.Control&noMulticast == 0 && d.Multicast.IsMulticast() {
+	if d.Control&bootmenu.NoMulticastDiscovery == 0 && d.Multicast.IsMulticast() {
 		methods = append(methods, []netip.AddrPort{netip.AddrPortFrom(d.Multicast, dhcpproxy.PortBoot)})
 	}
-	if d.Control&noBroadcast == 0 {
+	if d.Control&bootmenu.NoBroadcastDiscovery == 0 {
 		methods = append(methods, []netip.AddrPort{netip.AddrPortFrom(broadcast, dhcpproxy.PortDHCP)})
 	}
 	var listed []netip.AddrPort
@@ -156,7 +128,7 @@ func (d *Discovery) methods(itemType uint16) (methods [][]netip.AddrPort) {
 // accepted are the only servers that may answer for that type; none means that
 // anybody may.
 func (d *Discovery) accepted(itemType uint16) []netip.Addr {
-	if d.Control&onlyListed == 0 {
+	if d.Control&bootmenu.OnlyListedServers == 0 {
 		return nil
 	}
 	return d.listed(itemType)

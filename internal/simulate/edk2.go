@@ -12,12 +12,13 @@ import (
 
 // edk2 is the PXE client of EDK2, which most UEFI firmware is built from.
 var edk2 = family{
-	bootPort:  dhcpproxy.PortBoot,
-	discovers: seconds(4, 8, 16, 32),
-	asks:      seconds(1, 2, 3, 4),
-	options:   optionsEDK2,
-	choose:    chooseEDK2,
-	settle:    settlePXE,
+	bootPort:   dhcpproxy.PortBoot,
+	siaddrOnly: true,
+	discovers:  seconds(4, 8, 16, 32),
+	asks:       seconds(1, 2, 3, 4),
+	options:    optionsEDK2,
+	choose:     chooseEDK2,
+	settle:     settlePXE,
 	tftp: [][]tftp.Option{
 		{{Name: "tsize", Value: "0"}, {Name: "blksize", Value: "1468"}, {Name: "windowsize", Value: "4"}},
 		{{Name: "blksize", Value: "1468"}, {Name: "windowsize", Value: "4"}},

@@ -152,7 +152,7 @@ func (o *Offer) readOptions(options dhcpv4.Options) {
 	}
 	encapsulated := make(dhcpv4.Options)
 	// What cannot be read there concerns iPXE alone, and it goes on without.
-	_ = encapsulated.FromBytes(append(bytes.Clone(options.Get(optionIPXE)), tagEnd))
+	_ = encapsulated.FromBytes(append(bytes.Clone(options.Get(optionIPXE)), dhcpv4.OptionEnd.Code()))
 	if v := encapsulated[ipxePriority]; len(v) == 1 {
 		o.priority = v[0]
 	}

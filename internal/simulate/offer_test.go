@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"netbootd/bootmenu"
 )
 
 // addr is an address of the tests.
@@ -38,7 +40,7 @@ func TestOffersAreRead(t *testing.T) {
 		},
 		"one that skips discovery": {
 			captured(t, "ipxe-rom/offer"),
-			Offer{Server: addr("198.18.0.2"), Siaddr: addr("198.18.0.2"), HeaderFile: "netbootd/boot.ipxe", Class: "PXEClient", Discovery: &Discovery{Control: useFile, Prompt: "PXE", TimesOut: true}},
+			Offer{Server: addr("198.18.0.2"), Siaddr: addr("198.18.0.2"), HeaderFile: "netbootd/boot.ipxe", Class: "PXEClient", Discovery: &Discovery{Control: bootmenu.SkipToFile, Prompt: "PXE", TimesOut: true}},
 		},
 		"options that overflow into the header": {
 			overloaded,
@@ -55,7 +57,7 @@ func TestOffersAreRead(t *testing.T) {
 		"a menu": {
 			reply([]byte{60, 9}, []byte("PXEClient"), []byte{43, 26, 6, 1, 7, 7, 4, 239, 0, 0, 1, 8, 7, 128, 0, 1, 198, 18, 0, 2, 9, 5, 128, 0, 2, 'g', 'o', 255, 255}),
 			Offer{Class: "PXEClient", Discovery: &Discovery{
-				Control: noBroadcast | noMulticast | onlyListed, Multicast: addr("239.0.0.1"),
+				Control: bootmenu.NoBroadcastDiscovery | bootmenu.NoMulticastDiscovery | bootmenu.OnlyListedServers, Multicast: addr("239.0.0.1"),
 				Servers: []BootServer{{Type: 0x8000, Addrs: []netip.Addr{addr("198.18.0.2")}}},
 				Menu:    []MenuItem{{Type: 0x8000, Text: "go"}},
 			}},
@@ -134,7 +136,7 @@ func TestParseOption43(t *testing.T) {
 		"a boot item alone":                  {[]byte{71, 4, 128, 0, 0, 0, 255}, nil, []byte{128, 0, 0, 0}},
 		"tags that no firmware uses":         {[]byte{1, 1, 1, 255}, nil, nil},
 		"cut short":                          {[]byte{6, 1, 3, 9, 200, 0}, &Discovery{Control: 3}, nil},
-		"without an end":                     {[]byte{0, 6, 1, 8}, &Discovery{Control: useFile}, nil},
+		"without an end":                     {[]byte{0, 6, 1, 8}, &Discovery{Control: bootmenu.SkipToFile}, nil},
 		"what follows the end":               {[]byte{255, 6, 1, 8}, nil, nil},
 		"a prompt that takes the first item": {[]byte{10, 3, 5, 'g', 'o'}, &Discovery{Prompt: "go", TimesOut: true}, nil},
 		"a prompt that waits":                {[]byte{10, 3, 255, 'g', 'o'}, &Discovery{Prompt: "go"}, nil},

@@ -130,7 +130,9 @@ func checkAnswer(c player, v visit, ack *Offer) *Finding {
 		return finding(StepBootServer, "the boot server %s answers from port %d, and %s takes its answer from port %d only", v.to, ack.From.Port(), c.Name, dhcpproxy.PortBoot)
 	case v.item != nil && !bytes.HasPrefix(ack.item, bootItemOption(v.item.Type)[2:4]):
 		return finding(StepBootServer, "the boot server %s does not repeat the menu item %q in its answer", v.to, v.item.Text)
-	case len(v.only) > 0 && !slices.Contains(v.only, ack.Sender()):
+	case len(v.only) > 0 && c.family.siaddrOnly && !slices.Contains(v.only, ack.Siaddr):
+		return finding(StepBootServer, "%s answers with a siaddr that is not in the list of boot servers of %s", ack.Sender(), v.offer.Sender())
+	case len(v.only) > 0 && !c.family.siaddrOnly && !slices.Contains(v.only, ack.Sender()):
 		return finding(StepBootServer, "%s answers, which is not in the list of boot servers of %s", ack.Sender(), v.offer.Sender())
 	}
 	return nil
