@@ -44,6 +44,7 @@ const (
 	CodeConflict    = "conflict"
 	CodeInvalid     = "invalid"
 	CodeUnavailable = "unavailable"
+	CodeForbidden   = "forbidden"   // the token is missing, unknown, or not enough
 	CodeNotRunning  = "not_running" // what was to be stopped, or asked for, is not running
 )
 
@@ -59,6 +60,8 @@ func (p *Problem) Is(target error) bool {
 		return target == ErrConflict
 	case CodeInvalid:
 		return target == ErrInvalid
+	case CodeForbidden:
+		return target == ErrForbidden
 	case CodeNotRunning:
 		return target == ErrNotRunning
 	}
@@ -68,8 +71,10 @@ func (p *Problem) Is(target error) bool {
 // A Client talks to one netbootd. It is safe for concurrent use and needs no
 // closing.
 type Client struct {
-	http   *http.Client
-	socket string
+	http  *http.Client
+	base  string // scheme and host of the URLs
+	where string // that it connects to, for people
+	token string // of a remote daemon
 }
 
 // New makes a client for the daemon that listens on the unix socket at that
@@ -80,8 +85,9 @@ func New(socket string) *Client {
 		return d.DialContext(ctx, "unix", socket)
 	}
 	return &Client{
-		http:   &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
-		socket: socket,
+		http:  &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
+		base:  "http://netbootd",
+		where: socket,
 	}
 }
 
@@ -192,9 +198,12 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		}
 		question = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://netbootd"+path, question)
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, question)
 	if err != nil {
 		return err
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -205,7 +214,10 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	if err != nil {
 		return fmt.Errorf("read the daemon's answer: %w", err)
 	}
-	if resp.StatusCode/100 == 2 {
+	switch {
+	case resp.StatusCode == http.StatusNoContent:
+		return nil
+	case resp.StatusCode/100 == 2:
 		if err := json.Unmarshal(body, out); err != nil {
 			return fmt.Errorf("the daemon's answer to %s is not what this version expects: %w", path, err)
 		}
@@ -226,9 +238,9 @@ const wsaConnectionRefused = syscall.Errno(10061)
 func (c *Client) dialError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaConnectionRefused):
-		return fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, c.socket)
+		return fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, c.where)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: this user may not use %s", ErrForbidden, c.socket)
+		return fmt.Errorf("%w: this user may not use %s", ErrForbidden, c.where)
 	}
 	return err
 }

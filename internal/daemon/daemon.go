@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -34,9 +36,12 @@ type Daemon struct {
 	beside   string            // who holds port 67, if its packets are read beside it
 	ifaces   *interfaceWatch   // nil with dhcp
 	control  net.Listener
+	remote   net.Listener // the control API for other hosts; nil if it is off
+	pin      string       // fingerprint of its certificate
 	web      net.Listener // metrics and health; nil if switched off
 	metrics  *metrics.Metrics
 	log      *bootlog.Log
+	tokens   *tokens
 	started  StartedStore
 	assigned *assignments
 	failures chan error // a listener that broke down by itself
@@ -103,6 +108,9 @@ func newDaemon(o Options) (*Daemon, error) {
 	if d.assigned, err = openAssignments(newAssignmentsFile(o.Settings.State), time.Now); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	if d.tokens, err = openTokens(o.Settings.State, time.Now); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	d.assigned.changed, d.assigned.ended, d.assigned.failed = d.countAssigned, d.tellEnded, d.tellUnwritten
 	d.tree = boottree.New(boottree.Options{Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched, Assigned: d.assigned.of})
 	d.log = bootlog.New(bootlog.Options{Logger: o.Logger, MAC: d.links.MAC})
@@ -161,10 +169,13 @@ func (d *Daemon) bind() (err error) {
 		}
 	}
 	var access string
-	if d.control, access, err = control.ListenUnix(s.ControlSocket); err != nil {
+	if d.control, access, err = control.ListenUnix(s.Control.Socket); err != nil {
 		return err
 	}
-	d.opts.Logger.Info("control API is up", "socket", s.ControlSocket, "access", access)
+	d.opts.Logger.Info("control API is up", "socket", s.Control.Socket, "access", access)
+	if err := d.bindRemote(s.Control); err != nil {
+		return err
+	}
 	if s.MetricsListen != "" {
 		if d.web, err = net.Listen("tcp", s.MetricsListen); err != nil {
 			return &StartError{fmt.Errorf("metrics: %w", err), `set [metrics] listen to a free address, or to "" for none`}
@@ -200,6 +211,24 @@ func (d *Daemon) bind() (err error) {
 	return nil
 }
 
+// bindRemote opens the control API for other hosts, if there is to be one.
+func (d *Daemon) bindRemote(s ControlSettings) error {
+	if s.Listen == "" {
+		return nil
+	}
+	cert, err := certificate(s, d.opts.Settings.State, d.opts.Node, time.Now())
+	if err != nil {
+		return &StartError{fmt.Errorf("certificate of the control API: %w", err), "name files with a certificate and its key with cert and key in [control]"}
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}}
+	if d.remote, err = tls.Listen("tcp", s.Listen, config); err != nil {
+		return &StartError{fmt.Errorf("control API: %w", err), `set [control] listen to a free address, or to "" for none`}
+	}
+	d.pin = fingerprint(cert)
+	d.opts.Logger.Info("control API is up for other hosts", "address", d.remote.Addr().String(), "fingerprint", d.pin, "tokens", len(d.tokens.all()))
+	return nil
+}
+
 // responder decides by the settings, with the catalog in force.
 func (d *Daemon) responder() *dhcpproxy.Responder {
 	return newResponder(selector{d.tree}, d.opts.Settings.DHCP)
@@ -212,7 +241,7 @@ func newResponder(s dhcpproxy.Selector, o DHCPSettings) *dhcpproxy.Responder {
 // unbind closes what bind had opened before it came to grief.
 func (d *Daemon) unbind() {
 	_ = d.listener.shutdown(context.Background()) // nothing was served yet
-	for _, ln := range []net.Listener{d.control, d.web} {
+	for _, ln := range []net.Listener{d.control, d.remote, d.web} {
 		if ln != nil {
 			_ = ln.Close()
 		}
@@ -240,9 +269,13 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 		offers.Go(func() error { return d.watch(d.dhcp.Serve(offering)) })
 		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.dhcp.SetInterfaces)) })
 	}
-	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, control.Handler(d))) })
+	api, told := control.Handler(d), slog.NewLogLogger(d.opts.Logger.Handler(), slog.LevelWarn)
+	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, api, told)) })
+	if d.remote != nil {
+		tells.Go(func() error { return d.watch(control.Serve(telling, d.remote, control.Guard(api, d.tokens), told)) })
+	}
 	if d.web != nil {
-		tells.Go(func() error { return d.watch(control.Serve(telling, d.web, d.webHandler())) })
+		tells.Go(func() error { return d.watch(control.Serve(telling, d.web, d.webHandler(), told)) })
 	}
 	d.ready()
 	err := d.untilStopped(ctx)
