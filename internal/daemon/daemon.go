@@ -81,7 +81,7 @@ func Run(ctx context.Context, force <-chan struct{}, o Options) error {
 
 // newDaemon builds what needs no socket.
 func newDaemon(o Options) (*Daemon, error) {
-	store, err := images.Create(o.Settings.Images)
+	store, err := images.Create(o.Settings.Images, images.Options{})
 	if err != nil {
 		return nil, &StartError{fmt.Errorf("images directory: %w", err), "make it, or name another with images in netbootd.toml"}
 	}

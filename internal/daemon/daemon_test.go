@@ -422,7 +422,7 @@ func TestLimitsOfTransfersAreCountedAndTold(t *testing.T) {
 
 func TestTheProfileLimitsWhatItsMachineFetches(t *testing.T) {
 	t.Parallel()
-	store, err := images.Create(t.TempDir())
+	store, err := images.Create(t.TempDir(), images.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,9 @@ func NewFile(f *os.File) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info.IsDir() {
+		return nil, ErrIsDirectory
+	}
 	if !info.Mode().IsRegular() {
 		return nil, ErrNotRegular
 	}

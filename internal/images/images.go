@@ -4,56 +4,99 @@ package images
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 )
 
-// privateDir holds what belongs to the store itself. It is never served.
-const privateDir = ".netbootd"
-
-var (
-	// ErrLinkOutside is a symbolic link that is absolute or leads out of the
-	// store. It wraps fs.ErrPermission.
-	ErrLinkOutside = fmt.Errorf("symbolic link that is absolute or leads out of the images directory: %w", fs.ErrPermission)
-	// ErrNotRegular is a directory, device, socket or pipe. It wraps
-	// fs.ErrPermission.
-	ErrNotRegular = fmt.Errorf("not a regular file: %w", fs.ErrPermission)
-	// ErrChanged is a file that was written to while it was open. One that was
-	// replaced by rename keeps its old bytes and is no error.
-	ErrChanged = errors.New("file changed while it was being read")
-)
-
-// A Store is the images directory, held open. It is safe for concurrent use.
+// A Store is the images directory, held open. It is safe for concurrent use. All
+// its methods but those that say otherwise read or write the disk, and may wait for
+// it; none that reads waits for one that writes.
 type Store struct {
-	root *os.Root
-	dir  string
+	root     *os.Root
+	dir      string
+	opts     Options
+	readOnly bool // opened with Open
+
+	setup   sync.Mutex // guards what follows, until the store is ready for writing
+	lock    *os.File   // held as long as it is open; nil: not ready
+	private []fs.FileInfo
+
+	// change is held by whoever changes what names stand for, over the renames and
+	// their syncs, and never over the writing of content.
+	change sync.Mutex
+	facts  facts
+
+	mu       sync.Mutex // guards what follows
+	versions map[string][]Replaced
+	lastID   int // of a version
+	uploads  map[string]*upload
 }
 
-// Open opens the store in dir, which must exist.
+// Open opens the store in dir, which must exist, for reading only: it neither
+// knows nor changes what a netbootd that serves the directory has noted of it.
 func Open(dir string) (*Store, error) {
+	s, err := open(dir, Options{})
+	if err != nil {
+		return nil, err
+	}
+	s.readOnly = true
+	return s, nil
+}
+
+// Create opens the store in dir for reading and writing, and makes the directory if
+// it is missing. One process at a time may do that; others get [ErrInUse]. What a
+// crash left behind is finished or removed. In a directory that cannot be written
+// to, the store is good for reading; its other methods say why, and work when that
+// has passed.
+func Create(dir string, o Options) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	s, err := open(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	err = s.prepare()
+	if errors.Is(err, ErrReadOnly) || errors.Is(err, ErrNoSpace) || errors.Is(err, fs.ErrPermission) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func open(dir string, o Options) (*Store, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{root: root, dir: dir}, nil
-}
-
-// Create opens the store in dir and makes the directory if it is missing.
-func Create(dir string) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+	s := &Store{
+		root:     root,
+		dir:      dir,
+		opts:     o.withDefaults(),
+		versions: make(map[string][]Replaced),
+		uploads:  make(map[string]*upload),
 	}
-	return Open(dir)
+	s.facts = facts{store: s, known: make(map[string]fact)}
+	return s, nil
 }
 
-// Close gives the directory back. Files that are open stay readable.
-func (s *Store) Close() error { return s.root.Close() }
+// Close gives the directory back. Files that are open stay readable; nothing else
+// may run or be called any more.
+func (s *Store) Close() error {
+	err := errors.Join(s.facts.close(), s.root.Close())
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Close())
+	}
+	return err
+}
 
 // Dir is the directory's path, for people.
 func (s *Store) Dir() string { return s.dir }
@@ -62,34 +105,28 @@ func (s *Store) Dir() string { return s.dir }
 // compared exactly. Errors wrap fs.ErrNotExist or fs.ErrPermission where that is
 // what they mean.
 func (s *Store) Open(name string) (*File, error) {
-	if name == privateDir || strings.HasPrefix(name, privateDir+"/") {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	if isPrivate(name) {
+		return nil, explain(name, fs.ErrNotExist)
 	}
+	return s.openAt(filepath.FromSlash(name), name)
+}
+
+// openAt opens a file that people know by another name.
+func (s *Store) openAt(path, name string) (*File, error) {
 	// Without O_NONBLOCK the open of a pipe waits for its writer for ever.
-	f, err := s.root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := s.root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) {
+		err = fs.ErrNotExist // whoever asks means a file, and there can be none
+	}
 	if err != nil {
-		return nil, plainError(name, err)
+		return nil, explain(name, err)
 	}
 	file, err := NewFile(f)
 	if err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, explain(name, err)
 	}
 	return file, nil
-}
-
-// plainError gives the errors of os.Root the meaning that callers ask for: os.Root
-// has no exported error for a link that leaves it.
-func plainError(name string, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-		return err
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG):
-		return &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	case errors.Is(err, syscall.ELOOP), strings.Contains(err.Error(), "escapes"):
-		return fmt.Errorf("%s: %w", name, ErrLinkOutside)
-	}
-	return err
 }
 
 // Fold is the name of a file that differs from name at most in case: the exact
@@ -104,7 +141,7 @@ func (s *Store) Fold(name string) (actual string, ok bool) {
 		}
 		dir = path.Join(dir, found)
 	}
-	return dir, dir != privateDir && !strings.HasPrefix(dir, privateDir+"/")
+	return dir, !isPrivate(dir)
 }
 
 // foldElement finds one element of a path in its directory.

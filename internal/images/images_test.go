@@ -17,7 +17,7 @@ import (
 func newStore(t *testing.T, files map[string]string) (*Store, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "images")
-	s, err := Create(dir)
+	s, err := Create(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,12 +31,17 @@ func put(in *Inbox, name, text string, announced int64) error {
 	return p.Commit()
 }
 
-// tree is the names of all files below a directory, with their text.
+// tree is the names of all files below a directory, with their text, or the target
+// of a link.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := make(map[string]string)
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
+			return err
+		}
+		if e.Type() == fs.ModeSymlink {
+			files[strings.TrimPrefix(path, dir+"/")], err = os.Readlink(path)
 			return err
 		}
 		b, err := os.ReadFile(path)
