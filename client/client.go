@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -36,6 +37,8 @@ type Problem struct {
 	Status int    `json:"status"` // HTTP status code
 	Code   string `json:"code"`   // stable, one of the Code constants
 	Detail string `json:"detail"` // one line for people
+	// Offset is where an upload goes on, if what was sent begins elsewhere.
+	Offset *int64 `json:"offset,omitempty"`
 }
 
 // The codes of a [Problem].
@@ -188,9 +191,9 @@ func (c *Client) FinishAssignment(ctx context.Context, mac string) (Assignments,
 func assignmentPath(mac string) string { return "/v1/machines/" + url.PathEscape(mac) + "/assignment" }
 
 // call sends one request, with in as its body unless that is nil, and decodes its
-// answer into out.
+// answer into out, unless that is nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	var question io.Reader = http.NoBody
+	var question io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
@@ -198,36 +201,69 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		}
 		question = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, question)
+	resp, err := c.send(ctx, method, path, nil, question)
 	if err != nil {
 		return err
 	}
+	return decode(resp, out)
+}
+
+// send sends one request. An answer that is not a good one is an error, a
+// [*Problem] where the daemon wrote it; the body of a good one is the caller's.
+func (c *Client) send(ctx context.Context, method, path string, h http.Header, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(req.Header, h)
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.dialError(err)
+		return nil, c.dialError(err)
 	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	p := &Problem{Status: resp.StatusCode}
+	if err != nil || json.Unmarshal(text, p) != nil || p.Detail == "" {
+		p.Code, p.Detail = codeOf(resp.StatusCode), fmt.Sprintf("the daemon answered %s with %s", path, resp.Status)
+	}
+	return nil, p
+}
+
+// codeOf is the code of an answer that has no body, as those to HEAD have none.
+func codeOf(status int) string {
+	switch status {
+	case http.StatusNotFound:
+		return CodeNotFound
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return CodeConflict
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return CodeForbidden
+	case http.StatusUnprocessableEntity:
+		return CodeInvalid
+	}
+	return CodeUnavailable
+}
+
+// decode reads a good answer into out, unless that is nil.
+func decode(resp *http.Response, out any) error {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("read the daemon's answer: %w", err)
 	}
-	switch {
-	case resp.StatusCode == http.StatusNoContent:
-		return nil
-	case resp.StatusCode/100 == 2:
-		if err := json.Unmarshal(body, out); err != nil {
-			return fmt.Errorf("the daemon's answer to %s is not what this version expects: %w", path, err)
-		}
+	if out == nil {
 		return nil
 	}
-	p := &Problem{Status: resp.StatusCode}
-	if json.Unmarshal(body, p) != nil || p.Detail == "" {
-		p.Detail = fmt.Sprintf("the daemon answered %s with %s", path, resp.Status)
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("the daemon's answer to %s is not what this version expects: %w", resp.Request.URL.Path, err)
 	}
-	return p
+	return nil
 }
 
 // wsaConnectionRefused is what Windows says where others say ECONNREFUSED, which

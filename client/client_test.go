@@ -19,7 +19,12 @@ import (
 )
 
 // A memoryDaemon is a daemon with one profile.
-type memoryDaemon struct{ up bool }
+type memoryDaemon struct {
+	up bool
+
+	control.Files // those calls are tested with a real daemon
+	control.Uploader
+}
 
 func (d *memoryDaemon) profile() client.Profile {
 	state := client.ProfileStopped

@@ -63,6 +63,8 @@ type Daemon interface {
 	TFTPService
 	Assigner
 	Tokens
+	Files
+	Uploader
 }
 
 // Profiles starts and stops profiles.
@@ -111,7 +113,7 @@ const maxQuestion = 64 << 10
 // that are being answered, and returns nil after that. told gets a line of each
 // client that breaks off, and of a handler that panics.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, told *log.Logger) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: readHeaderTimeout, ErrorLog: told}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: readHeaderTimeout, ErrorLog: told, ConnContext: withPeer}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() { stopped <- srv.Shutdown(context.WithoutCancel(ctx)) })
 	defer stop()
@@ -142,6 +144,8 @@ func Handler(d Daemon) http.Handler {
 	handleTFTP(mux, d)
 	handleAssignments(mux, d)
 	handleTokens(mux, d)
+	handleFiles(mux, d)
+	handleUploads(mux, d)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, &Problem{Status: http.StatusNotFound, Code: client.CodeNotFound, Detail: "the API has no " + r.Method + " " + r.URL.Path})
 	})
@@ -189,19 +193,11 @@ func handleAssignments(mux *http.ServeMux, d Daemon) {
 
 // handleTokens adds the calls about tokens.
 func handleTokens(mux *http.ServeMux, d Daemon) {
-	mux.HandleFunc("GET /v1/tokens", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, d.Tokens(), nil)
-	})
+	mux.HandleFunc("GET /v1/tokens", told(func(*http.Request) ([]Token, error) { return d.Tokens(), nil }))
 	mux.HandleFunc("POST /v1/tokens", asked(func(_ *http.Request, q TokenRequest) (NewToken, error) {
 		return d.NewToken(q)
 	}))
-	mux.HandleFunc("DELETE /v1/tokens/{name}", func(w http.ResponseWriter, r *http.Request) {
-		if err := d.RemoveToken(r.PathValue("name")); err != nil {
-			answer(w, nil, err)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
+	mux.HandleFunc("DELETE /v1/tokens/{name}", done(func(r *http.Request) error { return d.RemoveToken(r.PathValue("name")) }))
 }
 
 // asked is a handler of requests that have a body. One that is empty asks for
@@ -259,6 +255,15 @@ func Invalid(detail string) error {
 func NotRunning(detail string) error {
 	return &Problem{Status: http.StatusConflict, Code: client.CodeNotRunning, Detail: detail}
 }
+
+// The codes of problems.
+const (
+	CodeNotFound    = client.CodeNotFound
+	CodeConflict    = client.CodeConflict
+	CodeInvalid     = client.CodeInvalid
+	CodeUnavailable = client.CodeUnavailable
+	CodeForbidden   = client.CodeForbidden
+)
 
 // The scopes of tokens.
 const (

@@ -3,6 +3,7 @@ package control
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"netbootd/client"
@@ -11,14 +12,19 @@ import (
 // bearers are tokens and what they allow.
 type bearers map[string][]client.Scope
 
-func (b bearers) Scopes(token string) ([]client.Scope, bool) {
-	s, ok := b[token]
-	return s, ok
+func (b bearers) Bearer(text string) (Token, bool) {
+	s, ok := b[text]
+	return Token{Name: text, Scopes: s}, ok
 }
 
 func TestGuardWantsATokenWithTheRightScope(t *testing.T) {
 	t.Parallel()
-	passed := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	passed := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if by := caller(r); !strings.HasPrefix(by, "token ") {
+			t.Errorf("the caller is %q", by)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
 	h := Guard(passed, bearers{"reader": {client.ScopeRead}, "ci": {client.ScopeRead, client.ScopeUpload}, "admin": {client.ScopeControl}, "": {client.ScopeControl}})
 	const yes, anonymous, no = http.StatusNoContent, http.StatusUnauthorized, http.StatusForbidden
 	for _, c := range []struct {
@@ -32,6 +38,9 @@ func TestGuardWantsATokenWithTheRightScope(t *testing.T) {
 		{"PUT", "/v1/files/a", "Bearer reader", no},
 		{"PUT", "/v1/files/a", "Bearer ci", yes},
 		{"POST", "/v1/uploads", "Bearer ci", yes},
+		{"POST", "/v1/store/copy", "Bearer ci", yes},
+		{"POST", "/v1/store/copy", "Bearer reader", no},
+		{"GET", "/v1/store/hash/a", "Bearer reader", yes},
 		{"POST", "/v1/uploadsandmore", "Bearer ci", no},
 		{"POST", "/v1/profiles/a/start", "Bearer ci", no},
 		{"POST", "/v1/profiles/a/start", "Bearer admin", yes},

@@ -269,7 +269,7 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 		offers.Go(func() error { return d.watch(d.dhcp.Serve(offering)) })
 		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.dhcp.SetInterfaces)) })
 	}
-	api, told := control.Handler(d), slog.NewLogLogger(d.opts.Logger.Handler(), slog.LevelWarn)
+	api, told := control.Handler(remotely{d, files{d.images}}), slog.NewLogLogger(d.opts.Logger.Handler(), slog.LevelWarn)
 	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, api, told)) })
 	if d.remote != nil {
 		tells.Go(func() error { return d.watch(control.Serve(telling, d.remote, control.Guard(api, d.tokens), told)) })
@@ -302,6 +302,12 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 	err = errors.Join(err, tells.Wait())
 	d.opts.Logger.Info("stopped")
 	return err
+}
+
+// remotely is what the control API drives.
+type remotely struct {
+	*Daemon
+	files
 }
 
 // untilStopped reloads when it is asked to or files change, and ends what was

@@ -59,17 +59,17 @@ func openTokens(stateDir string, now func() time.Time) (*tokens, error) {
 	return t, nil
 }
 
-// Scopes implements control.Bearers.
-func (t *tokens) Scopes(token string) ([]control.Scope, bool) {
-	hash := sha256.Sum256([]byte(token))
+// Bearer implements control.Bearers.
+func (t *tokens) Bearer(text string) (control.Token, bool) {
+	hash := sha256.Sum256([]byte(text))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, k := range t.list {
 		if subtle.ConstantTimeCompare(k.Hash, hash[:]) == 1 {
-			return k.Scopes, k.Expires.IsZero() || t.now().Before(k.Expires)
+			return k.Token, k.Expires.IsZero() || t.now().Before(k.Expires)
 		}
 	}
-	return nil, false
+	return control.Token{}, false
 }
 
 // all are those that there are, by name.

@@ -40,16 +40,16 @@ func TestTokensOutliveTheProcessAndAreNotKept(t *testing.T) {
 		t.Errorf("mode of the file: %v, %v", info.Mode(), err)
 	}
 	tk = openTestTokens(t, dir, &now)
-	if got, ok := tk.Scopes(made.Text); !ok || !cmp.Equal(got, scopes) {
+	if got, ok := tk.Bearer(made.Text); !ok || !cmp.Equal(got.Scopes, scopes) {
 		t.Errorf("after a restart: %v, %t", got, ok)
 	}
 	for _, wrong := range []string{"", made.Text + "x", made.Text[:len(made.Text)-1], "ci", tokenPrefix} {
-		if _, ok := tk.Scopes(wrong); ok {
+		if _, ok := tk.Bearer(wrong); ok {
 			t.Errorf("%q passes for a token", wrong)
 		}
 	}
 	now = now.Add(time.Hour)
-	if _, ok := tk.Scopes(made.Text); ok {
+	if _, ok := tk.Bearer(made.Text); ok {
 		t.Error("it holds after it has expired")
 	}
 }
@@ -73,7 +73,7 @@ func TestTokensAreTakenBackAtOnce(t *testing.T) {
 		t.Errorf("removing it twice: %v", err)
 	}
 	for i, want := range []bool{false, true, true} {
-		if _, ok := tk.Scopes(texts[i]); ok != want {
+		if _, ok := tk.Bearer(texts[i]); ok != want {
 			t.Errorf("token %d holds: %t", i, ok)
 		}
 	}
