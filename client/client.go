@@ -211,6 +211,9 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 // send sends one request. An answer that is not a good one is an error, a
 // [*Problem] where the daemon wrote it; the body of a good one is the caller's.
 func (c *Client) send(ctx context.Context, method, path string, h http.Header, body io.Reader) (*http.Response, error) {
+	if err := errClimbs(path); err != nil {
+		return nil, err
+	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, err

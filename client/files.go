@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -171,9 +173,27 @@ func storePath(what, name string) string { return "/v1/store/" + what + "/" + es
 // filePath is where a file's bytes are.
 func filePath(name string) string { return "/v1/files/" + escapePath(name) }
 
-// escapePath keeps the slashes of a name, and escapes what else a URL would take for
-// its own.
-func escapePath(name string) string { return (&url.URL{Path: name}).EscapedPath() }
+// escapePath is a name as part of a URL: what a URL would take for its own is
+// escaped, and what it would leave out is left out, but for "..", which [errClimbs]
+// is for.
+func escapePath(name string) string {
+	var elems []string
+	for elem := range strings.SplitSeq(name, "/") {
+		if elem != "" && elem != "." {
+			elems = append(elems, url.PathEscape(elem))
+		}
+	}
+	return strings.Join(elems, "/")
+}
+
+// errClimbs is about a path that HTTP would take for another one.
+func errClimbs(path string) error {
+	path, _, _ = strings.Cut(path, "?")
+	if slices.Contains(strings.Split(path, "/"), "..") {
+		return fmt.Errorf("%w: a name with the element \"..\" is not a name for a file", ErrInvalid)
+	}
+	return nil
+}
 
 // Open opens a file for reading. ctx is that of all reads, until it is closed.
 func (c *Client) Open(ctx context.Context, name string) (*File, error) {

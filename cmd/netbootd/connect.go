@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,13 +69,23 @@ func (c connector) client() (*client.Client, error) {
 	return remote, nil
 }
 
-// ask does one thing with the daemon that does not wait for transfers.
+// ask does one thing with the daemon that takes no time to speak of.
 func (c connector) ask(cmd *cobra.Command, do func(context.Context, *client.Client) error) error {
+	return c.use(cmd, func(ctx context.Context, cl *client.Client) error {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		return do(ctx, cl)
+	})
+}
+
+// use does something with the daemon that takes as long as it takes, or until
+// somebody interrupts it.
+func (c connector) use(cmd *cobra.Command, do func(context.Context, *client.Client) error) error {
 	cl, err := c.client()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), callTimeout)
-	defer cancel()
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	return do(ctx, cl)
 }

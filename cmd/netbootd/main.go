@@ -66,6 +66,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newBootCommand(connect),
 		newReloadCommand(connect),
 		newTFTPCommand(connect),
+		newFilesCommand(connect),
 		newTokenCommand(connect),
 		newSimulateCommand(),
 		newVersionCommand(),

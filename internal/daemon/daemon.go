@@ -82,6 +82,9 @@ func Run(ctx context.Context, force <-chan struct{}, o Options) error {
 // newDaemon builds what needs no socket.
 func newDaemon(o Options) (*Daemon, error) {
 	store, err := images.Create(o.Settings.Images, images.Options{})
+	if errors.Is(err, images.ErrInUse) {
+		return nil, &StartError{fmt.Errorf("%s: %w", o.Settings.Images, err), "stop it, or name another directory with images in netbootd.toml"}
+	}
 	if err != nil {
 		return nil, &StartError{fmt.Errorf("images directory: %w", err), "make it, or name another with images in netbootd.toml"}
 	}
