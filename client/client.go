@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -36,6 +37,8 @@ type Problem struct {
 	Status int    `json:"status"` // HTTP status code
 	Code   string `json:"code"`   // stable, one of the Code constants
 	Detail string `json:"detail"` // one line for people
+	// Offset is where an upload goes on, if what was sent begins elsewhere.
+	Offset *int64 `json:"offset,omitempty"`
 }
 
 // The codes of a [Problem].
@@ -44,6 +47,7 @@ const (
 	CodeConflict    = "conflict"
 	CodeInvalid     = "invalid"
 	CodeUnavailable = "unavailable"
+	CodeForbidden   = "forbidden"   // the token is missing, unknown, or not enough
 	CodeNotRunning  = "not_running" // what was to be stopped, or asked for, is not running
 )
 
@@ -59,6 +63,8 @@ func (p *Problem) Is(target error) bool {
 		return target == ErrConflict
 	case CodeInvalid:
 		return target == ErrInvalid
+	case CodeForbidden:
+		return target == ErrForbidden
 	case CodeNotRunning:
 		return target == ErrNotRunning
 	}
@@ -68,8 +74,10 @@ func (p *Problem) Is(target error) bool {
 // A Client talks to one netbootd. It is safe for concurrent use and needs no
 // closing.
 type Client struct {
-	http   *http.Client
-	socket string
+	http  *http.Client
+	base  string // scheme and host of the URLs
+	where string // that it connects to, for people
+	token string // of a remote daemon
 }
 
 // New makes a client for the daemon that listens on the unix socket at that
@@ -80,8 +88,9 @@ func New(socket string) *Client {
 		return d.DialContext(ctx, "unix", socket)
 	}
 	return &Client{
-		http:   &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
-		socket: socket,
+		http:  &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}},
+		base:  "http://netbootd",
+		where: socket,
 	}
 }
 
@@ -201,9 +210,9 @@ func (c *Client) FinishAssignment(ctx context.Context, mac string) (Assignments,
 func assignmentPath(mac string) string { return "/v1/machines/" + url.PathEscape(mac) + "/assignment" }
 
 // call sends one request, with in as its body unless that is nil, and decodes its
-// answer into out.
+// answer into out, unless that is nil.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	var question io.Reader = http.NoBody
+	var question io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
@@ -211,30 +220,72 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 		}
 		question = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://netbootd"+path, question)
+	resp, err := c.send(ctx, method, path, nil, question)
 	if err != nil {
 		return err
 	}
+	return decode(resp, out)
+}
+
+// send sends one request. An answer that is not a good one is an error, a
+// [*Problem] where the daemon wrote it; the body of a good one is the caller's.
+func (c *Client) send(ctx context.Context, method, path string, h http.Header, body io.Reader) (*http.Response, error) {
+	if err := errClimbs(path); err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(req.Header, h)
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.dialError(err)
+		return nil, c.dialError(err)
 	}
+	if resp.StatusCode/100 == 2 {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	p := &Problem{Status: resp.StatusCode}
+	if err != nil || json.Unmarshal(text, p) != nil || p.Detail == "" {
+		p.Code, p.Detail = codeOf(resp.StatusCode), fmt.Sprintf("the daemon answered %s with %s", path, resp.Status)
+	}
+	return nil, p
+}
+
+// codeOf is the code of an answer that has no body, as those to HEAD have none.
+func codeOf(status int) string {
+	switch status {
+	case http.StatusNotFound:
+		return CodeNotFound
+	case http.StatusConflict, http.StatusPreconditionFailed:
+		return CodeConflict
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return CodeForbidden
+	case http.StatusUnprocessableEntity:
+		return CodeInvalid
+	}
+	return CodeUnavailable
+}
+
+// decode reads a good answer into out, unless that is nil.
+func decode(resp *http.Response, out any) error {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("read the daemon's answer: %w", err)
 	}
-	if resp.StatusCode/100 == 2 {
-		if err := json.Unmarshal(body, out); err != nil {
-			return fmt.Errorf("the daemon's answer to %s is not what this version expects: %w", path, err)
-		}
+	if out == nil {
 		return nil
 	}
-	p := &Problem{Status: resp.StatusCode}
-	if json.Unmarshal(body, p) != nil || p.Detail == "" {
-		p.Detail = fmt.Sprintf("the daemon answered %s with %s", path, resp.Status)
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("the daemon's answer to %s is not what this version expects: %w", resp.Request.URL.Path, err)
 	}
-	return p
+	return nil
 }
 
 // wsaConnectionRefused is what Windows says where others say ECONNREFUSED, which
@@ -245,9 +296,9 @@ const wsaConnectionRefused = syscall.Errno(10061)
 func (c *Client) dialError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, wsaConnectionRefused):
-		return fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, c.socket)
+		return fmt.Errorf("%w: nobody listens on %s", ErrNotRunning, c.where)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: this user may not use %s", ErrForbidden, c.socket)
+		return fmt.Errorf("%w: this user may not use %s", ErrForbidden, c.where)
 	}
 	return err
 }

@@ -19,7 +19,12 @@ import (
 )
 
 // A memoryDaemon is a daemon with one profile.
-type memoryDaemon struct{ up bool }
+type memoryDaemon struct {
+	up bool
+
+	control.Files // those calls are tested with a real daemon
+	control.Uploader
+}
 
 func (d *memoryDaemon) profile() client.Profile {
 	state := client.ProfileStopped
@@ -117,6 +122,19 @@ func (*memoryDaemon) FinishAssignment(mac string) (client.Assignments, error) {
 	return client.Assignments{MAC: mac, Problems: []string{"finished"}}, nil
 }
 
+func (*memoryDaemon) Tokens() []client.Token { return []client.Token{{Name: "ci"}} }
+
+func (*memoryDaemon) NewToken(q client.TokenRequest) (client.NewToken, error) {
+	return client.NewToken{Token: client.Token{Name: q.Name, Scopes: q.Scopes}, Text: "secret"}, nil
+}
+
+func (*memoryDaemon) RemoveToken(name string) error {
+	if name != "ci" {
+		return control.NotFound("no such token")
+	}
+	return nil
+}
+
 // newClient serves d on a unix socket and returns a client for it.
 func newClient(t *testing.T, d control.Daemon) *client.Client {
 	t.Helper()
@@ -130,7 +148,7 @@ func newClient(t *testing.T, d control.Daemon) *client.Client {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	served := make(chan error, 1)
-	go func() { served <- control.Serve(ctx, ln, control.Handler(d)) }()
+	go func() { served <- control.Serve(ctx, ln, control.Handler(d), nil) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-served; err != nil {
@@ -303,5 +321,23 @@ func TestAPIAnswersWithProblems(t *testing.T) {
 		if rec.Code != c.status || rec.Body.String() != c.body || rec.Header().Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s %s: %d %s %s", c.method, c.path, rec.Code, rec.Header().Get("Content-Type"), rec.Body)
 		}
+	}
+}
+
+func TestTokensAreMadeAndTakenBack(t *testing.T) {
+	t.Parallel()
+	c, ctx := newClient(t, &memoryDaemon{}), t.Context()
+	made, err := c.NewToken(ctx, client.TokenRequest{Name: "ci", Scopes: []client.Scope{client.ScopeUpload}})
+	if err != nil || made.Text != "secret" || made.Name != "ci" || len(made.Scopes) != 1 {
+		t.Errorf("new: %+v, %v", made, err)
+	}
+	if list, err := c.Tokens(ctx); err != nil || len(list) != 1 {
+		t.Errorf("list: %v, %v", list, err)
+	}
+	if err := c.RemoveToken(ctx, "ci"); err != nil {
+		t.Error(err)
+	}
+	if err := c.RemoveToken(ctx, "no/such"); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("an unknown one: %v", err)
 	}
 }

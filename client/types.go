@@ -29,6 +29,8 @@ type Listener struct {
 	Address string `json:"address"` // really bound
 	// Beside is the program that holds the port, if its packets are read beside it.
 	Beside string `json:"beside,omitempty"`
+	// Fingerprint is the SHA-256 of the certificate that clients are shown.
+	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // An Interface is one network interface of the host.

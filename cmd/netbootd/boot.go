@@ -20,7 +20,7 @@ type bootFlags struct {
 }
 
 // newBootCommand says what a machine boots.
-func newBootCommand(configFile *string) *cobra.Command {
+func newBootCommand(connect connector) *cobra.Command {
 	var f bootFlags
 	c := &cobra.Command{
 		Use:   "boot MAC [PROFILE]",
@@ -38,7 +38,7 @@ func newBootCommand(configFile *string) *cobra.Command {
 			if err := f.check(cmd, args); err != nil {
 				return usageError{err}
 			}
-			c, err := daemonClient(*configFile)
+			c, err := connect.client()
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ type explainFlags struct {
 }
 
 // newExplainCommand tells what one machine would get.
-func newExplainCommand(configFile *string) *cobra.Command {
+func newExplainCommand(connect connector) *cobra.Command {
 	var f explainFlags
 	var asJSON bool
 	c := &cobra.Command{
@@ -44,7 +44,7 @@ func newExplainCommand(configFile *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, by, err := explainAll(cmd.Context(), *configFile, requests)
+			list, by, err := explainAll(cmd.Context(), connect, requests)
 			if err != nil {
 				return err
 			}
@@ -124,8 +124,8 @@ func (f explainFlags) recorded(mac bootmenu.MAC) ([]client.ExplainRequest, error
 
 // explainAll asks the running daemon, or decides by the configuration if none
 // runs. by says which.
-func explainAll(ctx context.Context, configFile string, requests []client.ExplainRequest) (list []client.Explanation, by string, err error) {
-	c, err := daemonClient(configFile)
+func explainAll(ctx context.Context, connect connector, requests []client.ExplainRequest) (list []client.Explanation, by string, err error) {
+	c, err := connect.client()
 	if err != nil {
 		return nil, "", err
 	}
@@ -133,8 +133,8 @@ func explainAll(ctx context.Context, configFile string, requests []client.Explai
 	defer cancel()
 	by = "the running netbootd"
 	ask := func(q client.ExplainRequest) (client.Explanation, error) { return c.Explain(ctx, q) }
-	if _, err := c.Status(ctx); errors.Is(err, client.ErrNotRunning) {
-		s, plan, err := loadPlan(configFile)
+	if _, err := c.Status(ctx); connect.remote() == "" && errors.Is(err, client.ErrNotRunning) {
+		s, plan, err := loadPlan(*connect.configFile)
 		if err != nil {
 			return nil, "", err
 		}

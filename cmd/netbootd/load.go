@@ -95,7 +95,7 @@ func settingsOf(s config.Service) daemon.Settings {
 		State:         s.State,
 		LoaderDirs:    loaderDirs(s),
 		MetricsListen: s.Metrics.Listen,
-		ControlSocket: s.Control.Socket,
+		Control:       daemon.ControlSettings(s.Control),
 	}
 }
 

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -54,19 +55,21 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	configFile := root.PersistentFlags().String("config", "", "service settings to use instead of "+config.DefaultPath)
+	connect := newConnector(root, configFile)
 	root.AddCommand(
 		newRunCommand(configFile, stderr),
 		newCheckCommand(configFile),
-		newExplainCommand(configFile),
-		newStatusCommand(configFile),
-		newStartCommand(configFile),
-		newStopCommand(configFile),
-		newProfileCommand(configFile),
-		newBootCommand(configFile),
-		newReloadCommand(configFile),
-		newTFTPCommand(configFile),
-		newFilesCommand(configFile),
+		newExplainCommand(connect),
+		newStatusCommand(connect),
+		newStartCommand(connect),
+		newStopCommand(connect),
+		newProfileCommand(connect),
+		newBootCommand(connect),
+		newReloadCommand(connect),
+		newTFTPCommand(connect),
+		newFilesCommand(connect),
 		newLoadersCommand(configFile),
+		newTokenCommand(connect),
 		newSimulateCommand(),
 		newVersionCommand(),
 	)
@@ -131,6 +134,8 @@ func hintFor(err error) string {
 	var start *daemon.StartError
 	var setup *simulate.SetupError
 	var usage usageError
+	var untrusted *tls.CertificateVerificationError
+	var problem *client.Problem
 	switch {
 	case errors.As(err, &start):
 		return start.Hint
@@ -146,6 +151,10 @@ func hintFor(err error) string {
 		return "give the new one another name, or write over it with --force"
 	case errors.Is(err, errPcapng):
 		return "convert it: editcap -F pcap FILE FILE.pcap, or record with tcpdump -w"
+	case errors.Is(err, client.ErrNotPinned), errors.As(err, &untrusted):
+		return "netbootd logs the fingerprint of its certificate at its start: pass it with --fingerprint or " + envFingerprint
+	case errors.As(err, &problem) && problem.Code == client.CodeForbidden:
+		return "make a token on that host with netbootd token new NAME --scope read,upload,control, and put it into " + envToken
 	case errors.Is(err, client.ErrForbidden):
 		return "run this as root, or as a member of the group netbootd"
 	case errors.Is(err, errConfig) && errors.Is(err, fs.ErrNotExist):

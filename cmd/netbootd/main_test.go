@@ -27,7 +27,29 @@ func TestMain(m *testing.M) {
 // exit code, output and what is left behind.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){"waitfor": waitFor}})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Cmds: map[string]func(*testscript.TestScript, bool, []string){
+		"waitfor": waitFor, "envfrom": envFrom, "remote": remote,
+	}})
+}
+
+// envFrom is the command of scripts that sets a variable to the line in a file.
+func envFrom(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// remote is the command of scripts that sets NETBOOTD_SERVER to where the daemon on
+// a unix socket answers other hosts, and PIN to the fingerprint of its certificate.
+func remote(ts *testscript.TestScript, _ bool, args []string) {
+	s, err := client.New(ts.MkAbs(args[0])).Status(context.Background())
+	ts.Check(err)
+	for _, l := range s.Listeners {
+		if l.Fingerprint != "" {
+			ts.Setenv("NETBOOTD_SERVER", "https://"+l.Address)
+			ts.Setenv("PIN", l.Fingerprint)
+			return
+		}
+	}
+	ts.Fatalf("other hosts are not answered")
 }
 
 // waitFor is the command of scripts that waits until something answers on a unix

@@ -15,18 +15,18 @@ import (
 )
 
 // newProfileCommand is the parent of what lists, shows and writes profiles.
-func newProfileCommand(configFile *string) *cobra.Command {
+func newProfileCommand(connect connector) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "profile",
 		Short: "List, show and write profiles",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newProfileLsCommand(configFile), newProfileShowCommand(configFile), newProfileNewCommand(configFile))
+	c.AddCommand(newProfileLsCommand(connect), newProfileShowCommand(connect), newProfileNewCommand(connect.configFile))
 	return c
 }
 
-func newProfileLsCommand(configFile *string) *cobra.Command {
+func newProfileLsCommand(connect connector) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "ls",
@@ -36,7 +36,7 @@ func newProfileLsCommand(configFile *string) *cobra.Command {
 			"degraded or broken.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			list, err := profiles(cmd.Context(), *configFile)
+			list, err := profiles(cmd.Context(), connect)
 			if err != nil {
 				return err
 			}
@@ -51,18 +51,18 @@ func newProfileLsCommand(configFile *string) *cobra.Command {
 }
 
 // profiles are those of the running daemon, else those of the configuration.
-func profiles(ctx context.Context, configFile string) ([]client.Profile, error) {
-	c, err := daemonClient(configFile)
+func profiles(ctx context.Context, connect connector) ([]client.Profile, error) {
+	c, err := connect.client()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	s, err := c.Status(ctx)
-	if !errors.Is(err, client.ErrNotRunning) {
+	if connect.remote() != "" || !errors.Is(err, client.ErrNotRunning) {
 		return s.Profiles, err
 	}
-	settings, plan, err := loadPlan(configFile)
+	settings, plan, err := loadPlan(*connect.configFile)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func printProfiles(w io.Writer, list []client.Profile) error {
 	return printProblems(w, list)
 }
 
-func newProfileShowCommand(configFile *string) *cobra.Command {
+func newProfileShowCommand(connect connector) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "show PROFILE",
@@ -94,7 +94,7 @@ func newProfileShowCommand(configFile *string) *cobra.Command {
 			"something is missing.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			v, err := profileView(cmd.Context(), *configFile, args[0])
+			v, err := profileView(cmd.Context(), connect, args[0])
 			if err != nil {
 				return err
 			}
@@ -109,18 +109,18 @@ func newProfileShowCommand(configFile *string) *cobra.Command {
 }
 
 // profileView is a profile of the running daemon, else of the configuration.
-func profileView(ctx context.Context, configFile, name string) (client.ProfileView, error) {
-	c, err := daemonClient(configFile)
+func profileView(ctx context.Context, connect connector, name string) (client.ProfileView, error) {
+	c, err := connect.client()
 	if err != nil {
 		return client.ProfileView{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	v, err := c.ShowProfile(ctx, name)
-	if !errors.Is(err, client.ErrNotRunning) {
+	if connect.remote() != "" || !errors.Is(err, client.ErrNotRunning) {
 		return v, err
 	}
-	settings, plan, err := loadPlan(configFile)
+	settings, plan, err := loadPlan(*connect.configFile)
 	if err != nil {
 		return client.ProfileView{}, err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // newReloadCommand has the daemon read its configuration anew.
-func newReloadCommand(configFile *string) *cobra.Command {
+func newReloadCommand(connect connector) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "reload",
@@ -20,7 +20,7 @@ func newReloadCommand(configFile *string) *cobra.Command {
 			"is 1; the last good version of each stays in force. If netbootd.toml is broken nothing changes.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := daemonClient(*configFile)
+			c, err := connect.client()
 			if err != nil {
 				return err
 			}

@@ -14,7 +14,7 @@ import (
 )
 
 // newStartCommand starts a profile of the running daemon.
-func newStartCommand(configFile *string) *cobra.Command {
+func newStartCommand(connect connector) *cobra.Command {
 	var how client.TurnRequest
 	c := &cobra.Command{
 		Use:   "start PROFILE",
@@ -24,7 +24,7 @@ func newStartCommand(configFile *string) *cobra.Command {
 			"With --for it is as before when that time is over, also if netbootd was restarted meanwhile.\n" +
 			"--auto forgets what was started and stopped by hand: autostart of the profile holds again.",
 		Args: cobra.ExactArgs(1),
-		RunE: turn(configFile, &how, (*client.Client).StartProfile),
+		RunE: turn(connect, &how, (*client.Client).StartProfile),
 	}
 	addForFlag(c, &how, "start it for this time only, such as 2h")
 	c.Flags().BoolVar(&how.Auto, "auto", false, "forget what was done by hand")
@@ -32,7 +32,7 @@ func newStartCommand(configFile *string) *cobra.Command {
 }
 
 // newStopCommand stops a profile of the running daemon.
-func newStopCommand(configFile *string) *cobra.Command {
+func newStopCommand(connect connector) *cobra.Command {
 	var how client.TurnRequest
 	c := &cobra.Command{
 		Use:   "stop PROFILE",
@@ -43,7 +43,7 @@ func newStopCommand(configFile *string) *cobra.Command {
 			"no error.\n\n" +
 			"With --for it is as before when that time is over, also if netbootd was restarted meanwhile.",
 		Args: cobra.ExactArgs(1),
-		RunE: turn(configFile, &how, (*client.Client).StopProfile),
+		RunE: turn(connect, &how, (*client.Client).StopProfile),
 	}
 	addForFlag(c, &how, "stop it for this time only, such as 30m")
 	return c
@@ -55,7 +55,7 @@ func addForFlag(c *cobra.Command, how *client.TurnRequest, usage string) {
 
 // turn is a command that starts or stops the profile of its argument and says how
 // it stands then.
-func turn(configFile *string, how *client.TurnRequest, call func(*client.Client, context.Context, string, client.TurnRequest) (client.Turned, error)) func(*cobra.Command, []string) error {
+func turn(connect connector, how *client.TurnRequest, call func(*client.Client, context.Context, string, client.TurnRequest) (client.Turned, error)) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case cmd.Flags().Changed("for") && how.For <= 0:
@@ -63,7 +63,7 @@ func turn(configFile *string, how *client.TurnRequest, call func(*client.Client,
 		case how.Auto && how.For > 0:
 			return usageError{errors.New("--auto and --for do not go together")}
 		}
-		c, err := daemonClient(*configFile)
+		c, err := connect.client()
 		if err != nil {
 			return err
 		}

@@ -14,21 +14,8 @@ import (
 	"netbootd/client"
 )
 
-// callTimeout bounds one call of the control API that does not wait for
-// transfers.
-const callTimeout = 10 * time.Second
-
-// daemonClient is a client for the daemon that runs with a configuration.
-func daemonClient(configFile string) (*client.Client, error) {
-	s, err := readService(configFile)
-	if err != nil {
-		return nil, err
-	}
-	return client.New(s.Control.Socket), nil
-}
-
 // newStatusCommand tells what the running daemon is doing.
-func newStatusCommand(configFile *string) *cobra.Command {
+func newStatusCommand(connect connector) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "status",
@@ -38,7 +25,7 @@ func newStatusCommand(configFile *string) *cobra.Command {
 			"is degraded, 3 if netbootd is not running.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := daemonClient(*configFile)
+			c, err := connect.client()
 			if err != nil {
 				return err
 			}
@@ -162,6 +149,9 @@ func forText(p client.Profile) string {
 }
 
 func listenText(l client.Listener) string {
+	if l.Fingerprint != "" {
+		return l.Address + ", certificate " + l.Fingerprint
+	}
 	if l.Beside != "" {
 		return l.Address + ", beside " + l.Beside
 	}

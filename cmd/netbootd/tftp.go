@@ -13,7 +13,7 @@ import (
 )
 
 // newTFTPCommand is what can be done to the TFTP service by itself.
-func newTFTPCommand(configFile *string) *cobra.Command {
+func newTFTPCommand(connect connector) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tftp",
 		Short: "Start and stop the TFTP service by itself, or tell its address",
@@ -22,11 +22,11 @@ func newTFTPCommand(configFile *string) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newTFTPStartCommand(configFile), newTFTPStopCommand(configFile), newTFTPAddrCommand(configFile))
+	c.AddCommand(newTFTPStartCommand(connect), newTFTPStopCommand(connect), newTFTPAddrCommand(connect))
 	return c
 }
 
-func newTFTPStartCommand(configFile *string) *cobra.Command {
+func newTFTPStartCommand(connect connector) *cobra.Command {
 	return &cobra.Command{
 		Use:   "start",
 		Short: "Start the TFTP service, whether a profile is started or not",
@@ -34,7 +34,7 @@ func newTFTPStartCommand(configFile *string) *cobra.Command {
 			"it is bound, and says where. That it runs already is no error.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := daemonClient(*configFile)
+			c, err := connect.client()
 			if err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ func newTFTPStartCommand(configFile *string) *cobra.Command {
 	}
 }
 
-func newTFTPStopCommand(configFile *string) *cobra.Command {
+func newTFTPStopCommand(connect connector) *cobra.Command {
 	var how client.TFTPStopRequest
 	var drain time.Duration
 	var ifRunning bool
@@ -67,7 +67,7 @@ func newTFTPStopCommand(configFile *string) *cobra.Command {
 			if cmd.Flags().Changed("drain") {
 				how.Drain = (*client.Duration)(&drain)
 			}
-			c, err := daemonClient(*configFile)
+			c, err := connect.client()
 			if err != nil {
 				return err
 			}
@@ -96,7 +96,7 @@ func isTFTPDown(err error) bool {
 	return errors.As(err, &p) && p.Code == client.CodeNotRunning
 }
 
-func newTFTPAddrCommand(configFile *string) *cobra.Command {
+func newTFTPAddrCommand(connect connector) *cobra.Command {
 	var host, port, asJSON bool
 	var forClient string
 	c := &cobra.Command{
@@ -114,7 +114,7 @@ func newTFTPAddrCommand(configFile *string) *cobra.Command {
 					return usageError{fmt.Errorf("--for %q is not an IP address", forClient)}
 				}
 			}
-			c, err := daemonClient(*configFile)
+			c, err := connect.client()
 			if err != nil {
 				return err
 			}

@@ -90,7 +90,9 @@ type Metrics struct {
 
 // Control is the settings of [control].
 type Control struct {
-	Socket string // path of the unix socket
+	Socket    string // path of the unix socket
+	Listen    string // for clients on other hosts, as in [TFTP]; empty: off
+	Cert, Key string // files of the certificate and its key; both or none
 }
 
 // DefaultService is what holds without a file.
@@ -140,6 +142,7 @@ func ParseService(name, dir string, src []byte) (Service, Problems) {
 		d.checkDirs(root, s)
 		s.DHCP.Quirks = d.checkQuirks(quirks)
 		d.checkPorts(root)
+		d.checkControl(root)
 		if d.checkWrite(root, w, s.Images) {
 			s.TFTP.Write = &w
 		}
@@ -162,6 +165,23 @@ func (d *document) checkPorts(root *node) {
 	within, ok2 := e.value.byName["port_range"]
 	if ok1 && ok2 {
 		d.problemf(max(single.offset, within.offset), "single_port and port_range exclude each other in [tftp], keep one")
+	}
+}
+
+// checkControl reports a certificate without its key, or the other way round.
+func (d *document) checkControl(root *node) {
+	e, ok := root.byName["control"]
+	if !ok || e.value.kind != kindTable {
+		return
+	}
+	for key, other := range map[string]string{"cert": "key", "key": "cert"} {
+		here, ok := e.value.byName[key]
+		if !ok {
+			continue
+		}
+		if _, both := e.value.byName[other]; !both {
+			d.problemf(here.offset, "%s needs %s, which is not there", key, other)
+		}
 	}
 }
 

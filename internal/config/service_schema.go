@@ -56,7 +56,7 @@ func serviceSchema(s *Service, w *Write, quirks *[]*quirkDraft, dir string) *tab
 				doc:   "Directories that are searched for boot loaders: iPXE, PXELINUX with its modules, shim with the signed GRUB, and directories of GRUB's modules such as x86_64-efi. Earlier ones win. netbootd loaders lists what is found.",
 			},
 		},
-		tables: []table{logTable(&s.Log), dhcpTable(&s.DHCP, quirkTable(quirks)), tftpTable(&s.TFTP, writeTable(w, hostPath)), menuTable(&s.Menu), metricsTable(&s.Metrics), controlTable(&s.Control, dir)},
+		tables: []table{logTable(&s.Log), dhcpTable(&s.DHCP, quirkTable(quirks)), tftpTable(&s.TFTP, writeTable(w, hostPath)), menuTable(&s.Menu), metricsTable(&s.Metrics), controlTable(&s.Control, dir, hostPath)},
 	}
 }
 
@@ -297,12 +297,24 @@ func metricsTable(c *Metrics) table {
 	}}
 }
 
-func controlTable(c *Control, dir string) table {
+func controlTable(c *Control, dir string, hostPath func(string) (string, error)) table {
 	return table{name: "control", doc: "The control API, which the command line talks to.", keys: []key{
 		{
 			name: "socket", value: text(&c.Socket, parseSocketPath(dir)),
 			def: `"/run/netbootd/control.sock"`, example: `"/run/netbootd/control.sock"`,
 			doc: "Path of the unix socket.",
+		},
+		{
+			name: "listen", value: text(&c.Listen, parseListenOrOff), def: `""`, example: `"192.0.2.10:9470"`,
+			doc: `Address and port to listen on for clients on other hosts, with TLS and tokens (netbootd token new). The empty string "" is for none.`,
+		},
+		{
+			name: "cert", value: text(&c.Cert, hostPath), def: "one of our own, kept in state", example: `"/etc/netbootd/tls.crt"`,
+			doc: "File with the certificate that clients on other hosts are shown, and those that signed it (PEM). Without it they know the server by the fingerprint that it logs at its start.",
+		},
+		{
+			name: "key", value: text(&c.Key, hostPath), def: "that of our own certificate", example: `"/etc/netbootd/tls.key"`,
+			doc: "File with the key of the certificate (PEM).",
 		},
 	}}
 }

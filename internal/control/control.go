@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -40,6 +41,12 @@ type (
 	Assignments     = client.Assignments
 	Assignment      = client.Assignment
 
+	Token        = client.Token
+	TokenRequest = client.TokenRequest
+	NewToken     = client.NewToken
+	Scope        = client.Scope
+	Duration     = client.Duration
+
 	ExplainRequest = client.ExplainRequest
 	Explanation    = client.Explanation
 	Candidate      = client.Candidate
@@ -67,6 +74,9 @@ type Daemon interface {
 	Profiles
 	TFTPService
 	Assigner
+	Tokens
+	Files
+	Uploader
 }
 
 // Profiles starts and stops profiles.
@@ -97,6 +107,14 @@ type Assigner interface {
 	FinishAssignment(mac string) (Assignments, error)
 }
 
+// Tokens makes and takes back what clients on other hosts show. What it changes is
+// on disk when it returns.
+type Tokens interface {
+	Tokens() []Token
+	NewToken(TokenRequest) (NewToken, error)
+	RemoveToken(name string) error
+}
+
 // readHeaderTimeout bounds how long a client may take to say what it wants.
 const readHeaderTimeout = 5 * time.Second
 
@@ -104,9 +122,10 @@ const readHeaderTimeout = 5 * time.Second
 const maxQuestion = 64 << 10
 
 // Serve answers on ln with h until ctx ends. It closes ln, waits for the requests
-// that are being answered, and returns nil after that.
-func Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: readHeaderTimeout}
+// that are being answered, and returns nil after that. told gets a line of each
+// client that breaks off, and of a handler that panics.
+func Serve(ctx context.Context, ln net.Listener, h http.Handler, told *log.Logger) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: readHeaderTimeout, ErrorLog: told, ConnContext: withPeer}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() { stopped <- srv.Shutdown(context.WithoutCancel(ctx)) })
 	defer stop()
@@ -144,6 +163,9 @@ func Handler(d Daemon) http.Handler {
 		found, err := d.Which(r.Context(), r.URL.Query().Get("name"), r.URL.Query().Get("mac"))
 		answer(w, found, err)
 	})
+	handleTokens(mux, d)
+	handleFiles(mux, d)
+	handleUploads(mux, d)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, &Problem{Status: http.StatusNotFound, Code: client.CodeNotFound, Detail: "the API has no " + r.Method + " " + r.URL.Path})
 	})
@@ -187,6 +209,15 @@ func handleAssignments(mux *http.ServeMux, d Daemon) {
 	mux.HandleFunc("PUT "+path, asked(func(r *http.Request, what AssignRequest) (Assignments, error) {
 		return d.Assign(r.PathValue("mac"), what)
 	}))
+}
+
+// handleTokens adds the calls about tokens.
+func handleTokens(mux *http.ServeMux, d Daemon) {
+	mux.HandleFunc("GET /v1/tokens", told(func(*http.Request) ([]Token, error) { return d.Tokens(), nil }))
+	mux.HandleFunc("POST /v1/tokens", asked(func(_ *http.Request, q TokenRequest) (NewToken, error) {
+		return d.NewToken(q)
+	}))
+	mux.HandleFunc("DELETE /v1/tokens/{name}", done(func(r *http.Request) error { return d.RemoveToken(r.PathValue("name")) }))
 }
 
 // asked is a handler of requests that have a body. One that is empty asks for
@@ -244,6 +275,22 @@ func Invalid(detail string) error {
 func NotRunning(detail string) error {
 	return &Problem{Status: http.StatusConflict, Code: client.CodeNotRunning, Detail: detail}
 }
+
+// The codes of problems.
+const (
+	CodeNotFound    = client.CodeNotFound
+	CodeConflict    = client.CodeConflict
+	CodeInvalid     = client.CodeInvalid
+	CodeUnavailable = client.CodeUnavailable
+	CodeForbidden   = client.CodeForbidden
+)
+
+// The scopes of tokens.
+const (
+	ScopeRead    = client.ScopeRead
+	ScopeUpload  = client.ScopeUpload
+	ScopeControl = client.ScopeControl
+)
 
 // Started, Stopped and Broken are the states of a profile.
 const (

@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -38,14 +40,17 @@ type Daemon struct {
 	beside   string            // who holds port 67, if its packets are read beside it
 	ifaces   *interfaceWatch   // nil with dhcp
 	control  net.Listener
+	remote   net.Listener // the control API for other hosts; nil if it is off
+	pin      string       // fingerprint of its certificate
 	web      net.Listener // metrics and health; nil if switched off
 	metrics  *metrics.Metrics
 	log      *bootlog.Log
+	tokens   *tokens
 	started  StartedStore
 	assigned *assignments
 	failures chan error // a listener that broke down by itself
 
-	files     *fileWatch     // nil if configuration files cannot be watched
+	sources   *fileWatch     // nil if configuration files cannot be watched
 	deadlines chan struct{}  // look again at what was started or stopped for a time
 	drains    sync.WaitGroup // transfers of servers that nobody waits for else
 
@@ -115,6 +120,9 @@ func newDaemon(o Options) (*Daemon, error) {
 	if d.assigned, err = openAssignments(newAssignmentsFile(o.Settings.State), time.Now); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	if d.tokens, err = openTokens(o.Settings.State, time.Now); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	d.assigned.changed, d.assigned.ended, d.assigned.failed = d.countAssigned, d.tellEnded, d.tellUnwritten
 	d.tree = boottree.New(boottree.Options{
 		Images: store, Links: d.links, Neighbour: neighbour, Opened: d.history.Fetched, Assigned: d.assigned.of,
@@ -177,10 +185,13 @@ func (d *Daemon) bind() (err error) {
 		}
 	}
 	var access string
-	if d.control, access, err = control.ListenUnix(s.ControlSocket); err != nil {
+	if d.control, access, err = control.ListenUnix(s.Control.Socket); err != nil {
 		return err
 	}
-	d.opts.Logger.Info("control API is up", "socket", s.ControlSocket, "access", access)
+	d.opts.Logger.Info("control API is up", "socket", s.Control.Socket, "access", access)
+	if err := d.bindRemote(s.Control); err != nil {
+		return err
+	}
 	if s.MetricsListen != "" {
 		if d.web, err = net.Listen("tcp", s.MetricsListen); err != nil {
 			return &StartError{fmt.Errorf("metrics: %w", err), `set [metrics] listen to a free address, or to "" for none`}
@@ -218,6 +229,24 @@ func (d *Daemon) bind() (err error) {
 	return nil
 }
 
+// bindRemote opens the control API for other hosts, if there is to be one.
+func (d *Daemon) bindRemote(s ControlSettings) error {
+	if s.Listen == "" {
+		return nil
+	}
+	cert, err := certificate(s, d.opts.Settings.State, d.opts.Node, time.Now())
+	if err != nil {
+		return &StartError{fmt.Errorf("certificate of the control API: %w", err), "name files with a certificate and its key with cert and key in [control]"}
+	}
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}}
+	if d.remote, err = tls.Listen("tcp", s.Listen, config); err != nil {
+		return &StartError{fmt.Errorf("control API: %w", err), `set [control] listen to a free address, or to "" for none`}
+	}
+	d.pin = fingerprint(cert)
+	d.opts.Logger.Info("control API is up for other hosts", "address", d.remote.Addr().String(), "fingerprint", d.pin, "tokens", len(d.tokens.all()))
+	return nil
+}
+
 // responder decides by the settings, with the catalog in force.
 func (d *Daemon) responder() *dhcpproxy.Responder {
 	return newResponder(selector{d.tree, d.health}, d.opts.Settings.DHCP)
@@ -230,7 +259,7 @@ func newResponder(s dhcpproxy.Selector, o DHCPSettings) *dhcpproxy.Responder {
 // unbind closes what bind had opened before it came to grief.
 func (d *Daemon) unbind() {
 	_ = d.listener.shutdown(context.Background()) // nothing was served yet
-	for _, ln := range []net.Listener{d.control, d.web} {
+	for _, ln := range []net.Listener{d.control, d.remote, d.web} {
 		if ln != nil {
 			_ = ln.Close()
 		}
@@ -238,8 +267,8 @@ func (d *Daemon) unbind() {
 	if d.ifaces != nil {
 		d.ifaces.close()
 	}
-	if d.files != nil {
-		d.files.close()
+	if d.sources != nil {
+		d.sources.close()
 	}
 }
 
@@ -262,9 +291,13 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.setInterfaces)) })
 	}
 	offers.Go(func() error { d.watchFiles(offering); return nil })
-	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, control.Handler(d))) })
+	api, told := control.Handler(remotely{d, files{d.images}}), slog.NewLogLogger(d.opts.Logger.Handler(), slog.LevelWarn)
+	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, api, told)) })
+	if d.remote != nil {
+		tells.Go(func() error { return d.watch(control.Serve(telling, d.remote, control.Guard(api, d.tokens), told)) })
+	}
 	if d.web != nil {
-		tells.Go(func() error { return d.watch(control.Serve(telling, d.web, d.webHandler())) })
+		tells.Go(func() error { return d.watch(control.Serve(telling, d.web, d.webHandler(), told)) })
 	}
 	d.ready()
 	err := d.untilStopped(ctx)
@@ -291,6 +324,12 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 	err = errors.Join(err, tells.Wait())
 	d.opts.Logger.Info("stopped")
 	return err
+}
+
+// remotely is what the control API drives.
+type remotely struct {
+	*Daemon
+	files
 }
 
 // untilStopped reloads when it is asked to or files change, and ends what was

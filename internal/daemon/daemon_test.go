@@ -117,7 +117,7 @@ func newFixture(t *testing.T, profiles ...*bootmenu.Profile) *fixture {
 		Settings: Settings{
 			Images:        filepath.Join(f.dir, "images"),
 			State:         filepath.Join(f.dir, "state"),
-			ControlSocket: filepath.Join(f.dir, "run", "control.sock"),
+			Control:       ControlSettings{Socket: filepath.Join(f.dir, "run", "control.sock")},
 			MetricsListen: "127.0.0.1:0",
 			TFTP:          TFTPSettings{Listen: "127.0.0.1:0"},
 		},
@@ -131,7 +131,7 @@ func newFixture(t *testing.T, profiles ...*bootmenu.Profile) *fixture {
 		Build:  metrics.Build{Version: "test"},
 		Node:   "n1",
 	}
-	f.client = client.New(f.opts.Settings.ControlSocket)
+	f.client = client.New(f.opts.Settings.Control.Socket)
 	return f
 }
 
@@ -392,7 +392,7 @@ func TestATakenPortIsAReasonNotToStart(t *testing.T) {
 			t.Errorf("%q is not in %q", want, err)
 		}
 	}
-	if _, err := os.Stat(f.opts.Settings.ControlSocket); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(f.opts.Settings.Control.Socket); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the control socket was left behind: %v", err)
 	}
 }

@@ -25,7 +25,14 @@ type Settings struct {
 	State         string   // directory of what must survive a restart; made if missing
 	LoaderDirs    []string // searched for boot loaders
 	MetricsListen string   // host:port; empty: no metrics
-	ControlSocket string   // path of the control API's unix socket
+	Control       ControlSettings
+}
+
+// ControlSettings are those of the control API.
+type ControlSettings struct {
+	Socket    string // path of the unix socket
+	Listen    string // host:port for clients on other hosts; empty: none
+	Cert, Key string // files of the certificate and its key; empty: one of our own
 }
 
 // DHCPSettings are those of the ProxyDHCP service.

@@ -107,7 +107,10 @@ func (d *Daemon) listenerStatus() []control.Listener {
 	if d.web != nil {
 		list = append(list, control.Listener{Service: "metrics", Network: "tcp", Address: d.web.Addr().String()})
 	}
-	return append(list, control.Listener{Service: "control", Network: "unix", Address: d.opts.Settings.ControlSocket})
+	if d.remote != nil {
+		list = append(list, control.Listener{Service: "control", Network: "tcp", Address: d.remote.Addr().String(), Fingerprint: d.pin})
+	}
+	return append(list, control.Listener{Service: "control", Network: "unix", Address: d.opts.Settings.Control.Socket})
 }
 
 // interfaceStatus is the host's interfaces, served ones first.

@@ -45,17 +45,17 @@ func (d *Daemon) openWatch(newWatcher func() (*fsnotify.Watcher, error)) {
 		d.tellWatching(err)
 		return
 	}
-	d.files = &fileWatch{watcher: watcher, changed: make(chan struct{}, 1), settled: make(chan struct{})}
+	d.sources = &fileWatch{watcher: watcher, changed: make(chan struct{}, 1), settled: make(chan struct{})}
 }
 
 // followFiles has changes of files noticed until ctx ends.
 func (d *Daemon) followFiles(ctx context.Context, running *errgroup.Group) {
-	if d.files == nil {
+	if d.sources == nil {
 		return
 	}
-	running.Go(func() error { d.files.run(ctx, d.tellWatching); return nil })
+	running.Go(func() error { d.sources.run(ctx, d.tellWatching); return nil })
 	running.Go(func() error {
-		settle(ctx, d.files.changed, d.files.settled, quietTime, longestUnquiet)
+		settle(ctx, d.sources.changed, d.sources.settled, quietTime, longestUnquiet)
 		return nil
 	})
 }
@@ -63,16 +63,16 @@ func (d *Daemon) followFiles(ctx context.Context, running *errgroup.Group) {
 // filesChanged is told when configuration files have changed; it is nil if they
 // are not watched.
 func (d *Daemon) filesChanged() <-chan struct{} {
-	if d.files == nil {
+	if d.sources == nil {
 		return nil
 	}
-	return d.files.settled
+	return d.sources.settled
 }
 
 // watchSources watches what a plan was read from, and nothing else.
 func (d *Daemon) watchSources(p Plan) {
-	if d.files != nil {
-		d.tellWatching(d.files.follow(p.Sources))
+	if d.sources != nil {
+		d.tellWatching(d.sources.follow(p.Sources))
 	}
 }
 

@@ -44,6 +44,8 @@ var (
 	ErrSum = errors.New("the sha256 is not the expected one")
 	// ErrSize is content that is longer or shorter than it was announced.
 	ErrSize = errors.New("the size is not the expected one")
+	// ErrAlgorithm is a way to hash that is not known.
+	ErrAlgorithm = errors.New("is no algorithm for a hash")
 	// ErrBusy is an upload that somebody appends to or commits at this moment.
 	ErrBusy = errors.New("the upload is in use by another request")
 	// ErrTooManyUploads means that as many uploads are open as may be.

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"fmt"
 	"os"
 	"time"
 )
@@ -55,6 +56,13 @@ func (f *File) Version() any {
 		return nil
 	}
 	return f.version
+}
+
+// Tag is a short text that differs for files of other bytes, like an entity tag of
+// HTTP. What [Version] says of its limits holds here too.
+func (f *File) Tag() string {
+	v := f.version
+	return fmt.Sprintf("%x-%x-%x-%x", v.dev, v.ino, v.size, int64(v.mtime))
 }
 
 // ReadAt reads the bytes that the file had when it was opened, or returns

@@ -87,7 +87,7 @@ func (s *Store) Hash(ctx context.Context, name string, a Algorithm) (string, err
 	}
 	newHash, ok := hashes[a]
 	if !ok {
-		return "", fmt.Errorf("%q is no algorithm, there are %v", a, slices.Sorted(maps.Keys(hashes)))
+		return "", fmt.Errorf("%q: %w, there are %v", a, ErrAlgorithm, slices.Sorted(maps.Keys(hashes)))
 	}
 	f, err := s.Open(name)
 	if err != nil {
