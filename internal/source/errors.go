@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -74,9 +76,14 @@ func withoutAddress(err error) error {
 		return permanentError{fmt.Errorf("the server's certificate is not valid: %w", invalid)}
 	case errors.As(err, &noTLS):
 		return permanentError{&Error{errors.New("the server does not speak TLS on that port"), "plain HTTP is http://"}}
+	case address.MatchString(err.Error()):
+		return errors.New(address.ReplaceAllString(err.Error(), "the server"))
 	}
 	return err
 }
+
+// address is one within a text.
+var address = regexp.MustCompile(`"?https?://[^\s"]*"?`)
 
 func issuer(c *x509.Certificate) string {
 	if c.Issuer.CommonName != "" {
@@ -87,7 +94,7 @@ func issuer(c *x509.Certificate) string {
 
 // names are those that a certificate is for.
 func names(c *x509.Certificate) []string {
-	all := c.DNSNames
+	all := slices.Clone(c.DNSNames)
 	for _, ip := range c.IPAddresses {
 		all = append(all, ip.String())
 	}

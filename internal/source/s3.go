@@ -136,7 +136,7 @@ func (b *bucket) items(ctx context.Context) iter.Seq2[Item, error] {
 	}
 	info, err := b.client.StatObject(ctx, b.bucket, b.key, minio.StatObjectOptions{})
 	if err != nil {
-		return one(Item{}, b.explain(ctx, err))
+		return one(Item{}, b.explain(err))
 	}
 	return one(b.item(path.Base(b.key), info), nil)
 }
@@ -146,7 +146,7 @@ func (b *bucket) below(ctx context.Context) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		for info := range b.client.ListObjectsIter(ctx, b.bucket, minio.ListObjectsOptions{Prefix: b.key, Recursive: true}) {
 			if info.Err != nil {
-				yield(Item{}, b.explain(ctx, info.Err))
+				yield(Item{}, b.explain(info.Err))
 				return
 			}
 			name := strings.TrimPrefix(info.Key, b.key)
@@ -188,7 +188,7 @@ func (b *bucket) read(ctx context.Context, info minio.ObjectInfo, offset int64) 
 	}
 	body, _, header, err := minio.Core{Client: b.client}.GetObject(ctx, b.bucket, info.Key, o)
 	if err != nil {
-		return nil, b.explain(ctx, err)
+		return nil, b.explain(err)
 	}
 	if offset > 0 {
 		if start, _, ok := contentRange(header.Get("Content-Range")); !ok || start != offset {
@@ -199,7 +199,7 @@ func (b *bucket) read(ctx context.Context, info minio.ObjectInfo, offset int64) 
 }
 
 // explain makes the client's errors plain.
-func (b *bucket) explain(ctx context.Context, err error) error {
+func (b *bucket) explain(err error) error {
 	var said minio.ErrorResponse
 	if !errors.As(err, &said) {
 		return withoutAddress(err)
@@ -214,13 +214,13 @@ func (b *bucket) explain(ctx context.Context, err error) error {
 		err = fmt.Errorf("there is no bucket %s", b.bucket)
 	case said.StatusCode == http.StatusNotFound:
 		err = &Error{errors.New("there is no such object"), "a prefix, to read all below it, ends in a slash: " + b.String() + "/"}
-	case said.StatusCode == http.StatusForbidden && b.isAnonymous(ctx):
+	case said.StatusCode == http.StatusForbidden && b.isAnonymous():
 		err = &Error{err, "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE for one of ~/.aws/credentials"}
 	}
 	return permanentError{err}
 }
 
-func (b *bucket) isAnonymous(context.Context) bool {
+func (b *bucket) isAnonymous() bool {
 	v, err := b.client.GetCreds()
 	return err == nil && v.AccessKeyID == ""
 }

@@ -23,7 +23,7 @@ func (r Ref) String() string { return r.place.String() }
 // Base is the last element of the reference, the name that "cp" would give the
 // copy; empty if there is none, as for standard input.
 func (r Ref) Base() string {
-	if b := path.Base(r.path()); checkName(b) == nil && b != "." {
+	if b := path.Base(r.path()); checkName(b) == nil {
 		return b
 	}
 	return ""
@@ -126,7 +126,9 @@ func (s *Source) Close() error { return s.lister.Close() }
 // holds nothing is an error.
 func (s *Source) Items(ctx context.Context) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
+		empty := true
 		for it, err := range s.lister.items(ctx) {
+			empty = false
 			if err == nil && it.Name != "" {
 				err = checkName(it.Name)
 			}
@@ -137,12 +139,15 @@ func (s *Source) Items(ctx context.Context) iter.Seq2[Item, error] {
 				return
 			}
 		}
+		if empty {
+			yield(Item{}, fmt.Errorf("%s: there is no file in it", s.ref))
+		}
 	}
 }
 
 // checkName refuses what is no name of a file below a directory.
 func checkName(name string) error {
-	if !fs.ValidPath(name) || strings.ContainsFunc(name, unicode.IsControl) {
+	if !fs.ValidPath(name) || name == "." || strings.ContainsFunc(name, unicode.IsControl) {
 		return fmt.Errorf("%q is no name to store a file under", name)
 	}
 	return nil

@@ -67,7 +67,7 @@ func (w web) String() string {
 func (w web) path() string { return w.url.Path }
 
 func (w web) open(_ context.Context, o Options) (lister, error) {
-	return &webFile{web: w, retry: o.Retry, client: newHTTPClient(w.url.User != nil)}, nil
+	return &webFile{web: w, retry: o.Retry, client: newHTTPClient()}, nil
 }
 
 // maxRedirects is what browsers and curl would follow at least.
@@ -80,9 +80,9 @@ func newTransport() *http.Transport {
 	return t
 }
 
-// newHTTPClient makes a client for one file. With secrets on the way it sends
-// them to no other host.
-func newHTTPClient(secrets bool) *http.Client {
+// newHTTPClient makes a client that sends no secrets to a host which they are
+// not for.
+func newHTTPClient() *http.Client {
 	return &http.Client{
 		Transport: newTransport(),
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
