@@ -1,10 +1,10 @@
 package source
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -56,7 +56,6 @@ func withoutAddress(err error) error {
 		unknown x509.UnknownAuthorityError
 		host    x509.HostnameError
 		invalid x509.CertificateInvalidError
-		noTLS   tls.RecordHeaderError
 	)
 	switch {
 	case errors.As(err, &unknown):
@@ -74,7 +73,7 @@ func withoutAddress(err error) error {
 		}}
 	case errors.As(err, &invalid):
 		return permanentError{fmt.Errorf("the server's certificate is not valid: %w", invalid)}
-	case errors.As(err, &noTLS):
+	case errors.Is(err, http.ErrSchemeMismatch):
 		return permanentError{&Error{errors.New("the server does not speak TLS on that port"), "plain HTTP is http://"}}
 	case address.MatchString(err.Error()):
 		return errors.New(address.ReplaceAllString(err.Error(), "the server"))

@@ -130,20 +130,20 @@ func (h *hostCheck) check(address string, remote net.Addr, key ssh.PublicKey) er
 
 func (h *hostCheck) explain(err error, key ssh.PublicKey) error {
 	name := knownhosts.Normalize(h.address)
-	print := key.Type() + " " + ssh.FingerprintSHA256(key)
+	shown := key.Type() + " " + ssh.FingerprintSHA256(key)
 	var differs *knownhosts.KeyError
 	switch {
 	case errors.As(err, &differs) && len(differs.Want) == 0:
 		host, port, _ := net.SplitHostPort(h.address)
 		return &Error{
-			Err: fmt.Errorf("the host key of %s is unknown: %s", name, print),
+			Err: fmt.Errorf("the host key of %s is unknown: %s", name, shown),
 			Hint: fmt.Sprintf("compare it with the one on the host (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then add it: ssh-keyscan -p %s %s >> %s",
 				port, host, filepath.Join(sshDir(), "known_hosts")),
 		}
 	case errors.As(err, &differs):
 		want := differs.Want[0]
 		return &Error{
-			Err:  fmt.Errorf("the host key of %s is another one (%s) than that of %s line %d: somebody may be in between", name, print, want.Filename, want.Line),
+			Err:  fmt.Errorf("the host key of %s is another one (%s) than that of %s line %d: somebody may be in between", name, shown, want.Filename, want.Line),
 			Hint: fmt.Sprintf("if the host was set up anew, remove the old key: ssh-keygen -f %s -R '%s'", want.Filename, name),
 		}
 	}
