@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"metrics":   {"bootmenu", "dhcpproxy", "tftp"},
 
 	"internal/images":   {},
+	"internal/source":   {},
 	"internal/loaders":  {"bootmenu"},
 	"internal/boottree": {"bootmenu", "internal/images", "internal/loaders"},
 	"internal/bootlog":  {"bootmenu", "dhcpproxy", "tftp"},
@@ -77,6 +78,13 @@ var only = map[string][]string{
 	"github.com/lmittmann/tint":           {"cmd/netbootd"},
 	"github.com/pin/tftp":                 {"tftp", "internal/bench/pinserver"},
 	"github.com/rogpeppe/go-internal":     {"cmd/netbootd"},
+	"github.com/minio/minio-go":           {"internal/source"},
+	"github.com/pkg/sftp":                 {"internal/source"},
+	"golang.org/x/crypto/ssh":             {"internal/source"},
+	"oras.land/oras-go":                   {"internal/source"},
+	"github.com/opencontainers":           {"internal/source"},
+	"github.com/klauspost/compress":       {"internal/source"},
+	"github.com/therootcompany/xz":        {"internal/source"},
 	"log/slog":                            {"cmd/netbootd", "internal/bootlog", "internal/config", "internal/daemon"},
 }
 

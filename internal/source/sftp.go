@@ -170,14 +170,15 @@ func (s *sshServer) dial(ctx context.Context) (*ssh.Client, error) {
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	c, channels, requests, err := ssh.NewClientConn(conn, s.address(), config)
 	switch {
+	case err == nil:
+		return ssh.NewClient(c, channels, requests), nil
 	case hosts.refused != nil:
-		return nil, errors.Join(permanentError{hosts.refused}, conn.Close())
-	case err != nil && strings.Contains(err.Error(), "unable to authenticate"):
-		return nil, errors.Join(permanentError{keys.refused(name)}, conn.Close())
-	case err != nil:
-		return nil, errors.Join(err, conn.Close())
+		err = permanentError{hosts.refused}
+	case strings.Contains(err.Error(), "unable to authenticate"):
+		err = permanentError{keys.refused(name)}
 	}
-	return ssh.NewClient(c, channels, requests), nil
+	_ = conn.Close() // mostly it is closed already
+	return nil, err
 }
 
 func (s *sshServer) items(ctx context.Context) iter.Seq2[Item, error] {

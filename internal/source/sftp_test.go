@@ -89,6 +89,7 @@ PidFile none
 AuthorizedKeysFile %s
 StrictModes no
 PasswordAuthentication no
+UsePAM yes
 Subsystem sftp internal-sftp
 `, port, s.keys)
 	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -137,7 +137,7 @@ func (h *hostCheck) explain(err error, key ssh.PublicKey) error {
 		host, port, _ := net.SplitHostPort(h.address)
 		return &Error{
 			Err: fmt.Errorf("the host key of %s is unknown: %s", name, shown),
-			Hint: fmt.Sprintf("compare it with the one on the host (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then add it: ssh-keyscan -p %s %s >> %s",
+			Hint: fmt.Sprintf("compare it with what ssh-keygen -lf says there of /etc/ssh/ssh_host_*_key.pub, then add it: ssh-keyscan -p %s %s >> %s",
 				port, host, filepath.Join(sshDir(), "known_hosts")),
 		}
 	case errors.As(err, &differs):
@@ -169,6 +169,7 @@ func (h *hostCheck) algorithms() []string {
 			first = append(first, k.Key.Type())
 		}
 	}
+	first = append(first, ssh.KeyAlgoED25519) // as ssh does, so that fingerprints are alike
 	for _, a := range all {
 		if !slices.Contains(first, a) {
 			first = append(first, a)
