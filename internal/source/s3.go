@@ -39,8 +39,8 @@ func parseS3(text string) (place, bool, error) {
 	}
 	var o object
 	o.bucket, o.key, _ = strings.Cut(rest, "/")
-	if o.bucket == "" {
-		return nil, true, errors.New("the s3:// address names no bucket, want s3://bucket/key")
+	if o.bucket == "" || strings.ContainsAny(o.bucket, "@:") {
+		return nil, true, errors.New("the s3:// address names no bucket, want s3://bucket/key, without user or host")
 	}
 	o.endpoint, o.region = options["endpoint"], options["region"]
 	if o.endpoint != "" {

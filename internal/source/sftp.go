@@ -106,17 +106,13 @@ func (s *sshServer) session(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, errors.Join(permanentError{fmt.Errorf("the server offers no SFTP: %w", err)}, conn.Close())
 	}
-	made := &session{client, conn}
-	s.current = made
-	go func() { // ends with the connection
-		_ = conn.Wait()
-		s.forget(made)
-	}()
-	return made, nil
+	s.current = &session{client, conn}
+	return s.current, nil
 }
 
-// forget makes the next reader connect again.
+// forget ends a session that broke, so that the next reader connects again.
 func (s *sshServer) forget(broken *session) {
+	broken.cut()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current == broken {

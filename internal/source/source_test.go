@@ -55,6 +55,7 @@ func TestParseRefusesInPlainWords(t *testing.T) {
 		{"http://h:port/", `the http:// address cannot be parsed: invalid port ":port" after host`, ""},
 		{"http://user:hu/sh@h/", "the http:// address cannot be parsed", "write / as %2F"},
 		{"s3://", "the s3:// address names no bucket, want s3://bucket/key", ""},
+		{"s3://u:hush@host/k", "the s3:// address names no bucket, want s3://bucket/key, without user or host", ""},
 		{"s3://b/k?profile=x", `unknown option "profile" after ?, want endpoint or region`, ""},
 		{"s3://b/k?endpoint=host:9000", "the S3 endpoint must begin with https:// or http://", ""},
 		{"s3://b/k?endpoint=http://u:hush@h", "the S3 endpoint must be no more than http://h", ""},
@@ -99,6 +100,8 @@ func FuzzParse(f *testing.F) {
 func FuzzParseKeepsSecrets(f *testing.F) {
 	f.Add("http", "user", "host", "/path")
 	f.Add("sftp", "", "[::1]:22", "/~/x")
+	f.Add("s3", "a", "b", "/x")
+	f.Add("oci", "a", "b", "/x:1")
 	f.Fuzz(func(t *testing.T, scheme, user, host, path string) {
 		const password, signature = "kq7v2", "wz9x4"
 		if strings.ContainsAny(user+host, "/?#") || strings.ContainsAny(scheme, ":/") {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,11 +16,14 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// sshDir is where a user's keys are.
+// sshDir is where a user's keys are. A service may have no HOME.
 func sshDir() string {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return ".ssh"
+		home = string(filepath.Separator)
+		if me, err := user.Current(); err == nil {
+			home = me.HomeDir
+		}
 	}
 	return filepath.Join(home, ".ssh")
 }

@@ -119,12 +119,17 @@ type answer struct {
 }
 
 func (f *webFile) Close() error {
-	if a := f.takeFirst(); a != nil {
-		a.cancel()
-		_ = a.Body.Close() // nobody wants it
-	}
+	f.hangUp()
 	f.client.CloseIdleConnections()
 	return nil
+}
+
+// hangUp drops the first answer if nobody took it.
+func (f *webFile) hangUp() {
+	if a := f.takeFirst(); a != nil {
+		a.cancel()
+		_ = a.Body.Close() // it is not wanted
+	}
 }
 
 func (f *webFile) takeFirst() *answer {
@@ -145,6 +150,7 @@ func (f *webFile) items(ctx context.Context) iter.Seq2[Item, error] {
 		cancel()
 		return one(Item{}, err)
 	}
+	f.hangUp()
 	f.mu.Lock()
 	f.first = &answer{resp, cancel}
 	f.mu.Unlock()

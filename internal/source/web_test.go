@@ -2,12 +2,18 @@ package source
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -126,19 +132,19 @@ func TestWebFileThatChangesIsNotMixed(t *testing.T) {
 		return -1
 	}
 	for name, tt := range map[string]struct {
-		before, after site
+		before, after *site
 		want          error
 		text          string
 	}{
-		"another ETag":                   {site{etag: `"one"`}, site{etag: `"two"`}, ErrChanged, ""},
-		"another time":                   {site{modified: longAgo}, site{modified: longAgo.Add(time.Hour)}, ErrChanged, ""},
-		"another ETag, no ranges":        {site{etag: `"one"`}, site{etag: `"two"`, noRanges: true}, ErrChanged, ""},
-		"the same weak ETag, no ranges":  {site{etag: `W/"one"`}, site{etag: `W/"one"`, noRanges: true}, nil, "nothing (ETag or Last-Modified) to tell this version by"},
-		"nothing to tell it by":          {site{}, site{noRanges: true}, nil, "cannot go on from byte 30000"},
-		"another size is all it tells":   {site{}, site{content: changed[:99_999]}, ErrChanged, ""},
-		"shorter than what was read":     {site{}, site{content: changed[:10]}, ErrChanged, ""},
-		"the ETag is no longer told":     {site{etag: `"one"`}, site{}, ErrChanged, ""},
-		"no ranges and a different size": {site{etag: `"one"`}, site{etag: `"one"`, content: changed[:99_999], noRanges: true}, ErrChanged, ""},
+		"another ETag":                   {&site{etag: `"one"`}, &site{etag: `"two"`}, ErrChanged, ""},
+		"another time":                   {&site{modified: longAgo}, &site{modified: longAgo.Add(time.Hour)}, ErrChanged, ""},
+		"another ETag, no ranges":        {&site{etag: `"one"`}, &site{etag: `"two"`, noRanges: true}, ErrChanged, ""},
+		"the same weak ETag, no ranges":  {&site{etag: `W/"one"`}, &site{etag: `W/"one"`, noRanges: true}, nil, "nothing (ETag or Last-Modified) to tell this version by"},
+		"nothing to tell it by":          {&site{}, &site{noRanges: true}, nil, "cannot go on from byte 30000"},
+		"another size is all it tells":   {&site{}, &site{content: changed[:99_999]}, ErrChanged, ""},
+		"shorter than what was read":     {&site{}, &site{content: changed[:10]}, ErrChanged, ""},
+		"the ETag is no longer told":     {&site{etag: `"one"`}, &site{}, ErrChanged, ""},
+		"no ranges and a different size": {&site{etag: `"one"`}, &site{etag: `"one"`, content: changed[:99_999], noRanges: true}, ErrChanged, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -334,6 +340,62 @@ func TestCertificateErrorsInPlainWords(t *testing.T) {
 	err = listError(t, strings.Replace(plain, "http:", "https:", 1))
 	if !strings.HasSuffix(err.Error(), "the server does not speak TLS on that port") {
 		t.Error(err)
+	}
+}
+
+func TestRedirectToPlainHTTPIsRefused(t *testing.T) {
+	t.Parallel()
+	follow := newHTTPClient().CheckRedirect
+	request := func(address string) *http.Request { return httptest.NewRequest(http.MethodGet, address, nil) }
+	first := []*http.Request{request("https://h/f")}
+	if err := follow(request("http://h/f?sig=hush"), first); err == nil || err.Error() != "redirected from https to http on h, which is not protected" {
+		t.Error(err)
+	}
+	if err := follow(request("https://other/f"), first); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestErrorsOfTLSInPlainWords(t *testing.T) {
+	t.Parallel()
+	cert := &x509.Certificate{DNSNames: []string{"a.example"}, IPAddresses: []net.IP{{192, 0, 2, 1}}, NotBefore: longAgo, NotAfter: longAgo.AddDate(1, 0, 0)}
+	for want, err := range map[string]error{
+		"the server's certificate is not for h but for a.example, 192.0.2.1": x509.HostnameError{Certificate: cert, Host: "h"},
+		"the server's certificate is not for h but for no name at all":       x509.HostnameError{Certificate: &x509.Certificate{}, Host: "h"},
+		"the server's certificate is valid from 2020-01-02 to 2021-01-02, and here it is " + date(time.Now()): x509.CertificateInvalidError{
+			Cert: cert, Reason: x509.Expired,
+		},
+	} {
+		got := withoutAddress(&url.Error{Op: "Get", URL: "https://u:hush@h/?sig=hush", Err: &tls.CertificateVerificationError{Err: err}})
+		if got.Error() != want || !isPermanent(got) {
+			t.Errorf("got %v, want %s", got, want)
+		}
+	}
+	leak := fmt.Errorf("GET %q: mismatch", "https://h/f?sig=hush")
+	if got := withoutAddress(leak).Error(); got != "GET the server: mismatch" {
+		t.Error(got)
+	}
+}
+
+// TestProxyOfTheEnvironment runs itself anew, because the environment is read
+// once in a process.
+func TestProxyOfTheEnvironment(t *testing.T) {
+	const target = "http://198.18.0.1/linux"
+	if os.Getenv("NETBOOTD_TEST_PROXIED") != "" {
+		wantBytes(t, single(t, open(t, target, Options{})), 0, []byte("kernel"))
+		return
+	}
+	t.Parallel()
+	proxy := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.RequestURI != target {
+			t.Errorf("the proxy was asked for %s", r.RequestURI)
+		}
+		_, _ = w.Write([]byte("kernel"))
+	}))
+	cmd := exec.Command(os.Args[0], "-test.run=^TestProxyOfTheEnvironment$")
+	cmd.Env = append(os.Environ(), "NETBOOTD_TEST_PROXIED=1", "HTTP_PROXY="+proxy, "http_proxy="+proxy, "NO_PROXY=", "no_proxy=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
