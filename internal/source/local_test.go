@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -110,6 +111,29 @@ func TestSpecialFilesAreRefusedByName(t *testing.T) {
 	if len(items) != 1 || refused["s"] == nil || !strings.HasSuffix(refused["s"].Error(), "s: neither a file nor a directory") {
 		t.Errorf("got %v, refused %v", items, refused)
 	}
+}
+
+func TestPipeIsReadAsItComes(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := w.WriteString("kernel"); err != nil {
+		t.Fatal(err)
+	}
+	it := single(t, open(t, fmt.Sprintf("/proc/self/fd/%d", r.Fd()), Options{}))
+	if it.Size != -1 {
+		t.Errorf("got %+v", it)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := it.Open(t.Context(), 1); err == nil {
+		t.Error("it was opened in the middle")
+	}
+	wantBytes(t, it, 0, []byte("kernel"))
 }
 
 func TestEmptyDirectoryIsAnError(t *testing.T) {

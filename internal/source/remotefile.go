@@ -28,7 +28,7 @@ func (r *remoteReader) start(offset int64) error {
 		return err
 	}
 	if _, err := r.file.Seek(offset, io.SeekStart); err != nil {
-		return err
+		return r.server.explain(r.session, err)
 	}
 	r.ahead = bufio.NewReaderSize(r.file, readAhead)
 	return nil

@@ -104,7 +104,8 @@ func (r *resumingReader) reconnect() {
 		r.err = io.EOF
 		return
 	}
-	if r.failures > 0 && !sleep(r.ctx, min(r.retry.Pause<<(r.failures-1), maxPause)) {
+	doublings := min(r.failures-1, 16) // the bound on the pause is reached long before
+	if r.failures > 0 && !sleep(r.ctx, min(r.retry.Pause<<doublings, maxPause)) {
 		r.broke(r.ctx.Err())
 		return
 	}

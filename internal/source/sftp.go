@@ -102,9 +102,11 @@ func (s *sshServer) session(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	client, err := sftp.NewClient(conn)
 	if err != nil {
-		return nil, errors.Join(permanentError{fmt.Errorf("the server offers no SFTP: %w", err)}, conn.Close())
+		_ = conn.Close() // it may be what broke
+		return nil, fmt.Errorf("the server does not begin to speak SFTP: %w", err)
 	}
 	s.current = &session{client, conn}
 	return s.current, nil
@@ -178,24 +180,26 @@ func (s *sshServer) dial(ctx context.Context) (*ssh.Client, error) {
 }
 
 func (s *sshServer) items(ctx context.Context) iter.Seq2[Item, error] {
-	sess, err := s.session(ctx)
-	if err != nil {
-		return one(Item{}, err)
-	}
-	info, err := sess.Stat(s.file)
-	switch {
-	case err != nil:
-		return one(Item{}, withoutPath(err))
-	case info.IsDir():
-		return func(yield func(Item, error) bool) {
-			defer context.AfterFunc(ctx, sess.cut)()
+	return func(yield func(Item, error) bool) {
+		sess, err := s.session(ctx)
+		if err != nil {
+			yield(Item{}, err)
+			return
+		}
+		defer context.AfterFunc(ctx, sess.cut)()
+		info, err := sess.Stat(s.file)
+		switch {
+		case err != nil:
+			yield(Item{}, withoutPath(err))
+		case info.IsDir():
 			w := walk{ctx: ctx, tree: remoteTree{s, sess}, follow: s.options.FollowLinks, yield: yield}
 			w.directory(".", nil)
+		case info.Mode().IsRegular():
+			yield(s.item(path.Base(s.file), s.file, info), nil)
+		default:
+			yield(Item{}, errors.New("neither a file nor a directory"))
 		}
-	case !info.Mode().IsRegular():
-		return one(Item{}, errors.New("neither a file nor a directory"))
 	}
-	return one(s.item(path.Base(s.file), s.file, info), nil)
 }
 
 func (s *sshServer) item(name, file string, info fs.FileInfo) Item {
@@ -241,7 +245,8 @@ func (s *sshServer) read(ctx context.Context, file string, listed fs.FileInfo, o
 	}
 	r := &remoteReader{server: s, session: sess, file: f, listed: listed, unlink: unlink}
 	if err := r.start(offset); err != nil {
-		return nil, errors.Join(err, r.Close())
+		_ = r.Close() // it has failed already
+		return nil, err
 	}
 	return r, nil
 }
