@@ -117,7 +117,7 @@ func Open(ctx context.Context, r Ref, o Options) (*Source, error) {
 	return &Source{r, l}, nil
 }
 
-// Close lets go of what the source holds. Readers of its items end.
+// Close lets go of what the source holds. The readers of its items come first.
 func (s *Source) Close() error { return s.lister.Close() }
 
 // Items lists the source, once: a single file is one item, of a directory it is
