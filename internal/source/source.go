@@ -56,13 +56,13 @@ var schemes = []func(text string) (p place, claimed bool, err error){
 
 // Parse reads a reference:
 //
-//   - standard input
-//     http://host/path  https://host/path    one file
-//     s3://bucket/key  s3://bucket/prefix/   an object, or all below a prefix;
-//     ?endpoint=URL and ?region=NAME
-//     sftp://[user@]host[:port]/path         a file or a directory; /~/ is the home
-//     oci://registry/repository:tag          the titled layers of an artifact; also
-//     @digest, ?plain-http=1, #title
+//	http://host/path  https://host/path    one file
+//	s3://bucket/key  s3://bucket/prefix/   an object, or all below a prefix;
+//	                                       ?endpoint=URL and ?region=NAME
+//	sftp://[user@]host[:port]/path         a file or a directory; /~/ is the home
+//	oci://registry/repository:tag          the titled layers of an artifact; also
+//	                                       @digest, ?plain-http=1, #title
+//	"-"                                    standard input
 //
 // Anything else without "://" is a path of this host. Parse asks nobody, so the
 // place need not exist.
