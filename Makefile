@@ -48,10 +48,15 @@ demo: ## boot a virtual PC through netbootd on a virtual network (FIRMWARE=bios 
 .PHONY: test
 test: unit e2e ## run every test: unit tests with the race detector, then real firmware
 
+# A real S3 server, to upload from. It takes a minute to build, once.
+build/versitygw: tools/go.mod
+	CGO_ENABLED=0 $(GO) build -modfile=tools/go.mod -trimpath -o $@ github.com/versity/versitygw/cmd/versitygw
+	@touch $@
+
 .PHONY: unit
 unit: ## run the unit tests with the race detector, and build for every platform
 	@sh internal/e2e/packages.sh unit
-	@$(MAKE) --no-print-directory release
+	@$(MAKE) --no-print-directory build/versitygw release
 	$(GO) test -race -count=1 $$($(GO) list ./... | grep -v '^netbootd/internal/e2e$$')
 
 .PHONY: e2e

@@ -2,13 +2,14 @@
 # Installs the Debian packages that the demo or the tests need and that are
 # missing; says nothing when nothing is.
 #
-#   packages.sh unit    what the race detector needs, and boot files to be recognised
+#   packages.sh unit    what the race detector needs, boot files to be recognised, an SSH
+#                       server and an OCI registry
 #   packages.sh demo    what the virtual network and its PC need
 #   packages.sh e2e     the same, TFTP clients, a board with U-Boot and a kernel for it,
 #                       Prometheus, and a DHCP relay
 #   packages.sh bench   the servers that netbootd is measured against
 #
-# Nothing in these lists starts a service. Prometheus, the DHCP relay and the TFTP
+# Nothing in these lists starts a service. Prometheus, the DHCP relay, and the TFTP, SSH and OCI
 # servers would, so they are only unpacked, below build/pkg of the repository; so is
 # what no machine of this kind would have installed.
 set -eu
@@ -29,6 +30,7 @@ loaders="pxelinux syslinux-common grub-common grub-efi-amd64-bin grub-pc-bin u-b
 board="qemu-system-arm u-boot-qemu"
 # The libraries are those of the unpacked servers.
 peers="dnsmasq-base iproute2 libpcre2-8-0 libwrap0"
+sources="libaudit1 libgssapi-krb5-2 libpam0g libselinux1 libssl3 libsystemd0 libwrap0"
 
 usage() {
 	echo "usage: $0 unit|demo|e2e|bench" >&2
@@ -99,7 +101,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 case $1 in
 unit)
 	# shellcheck disable=SC2086 # lists of words
-	install_missing $go $compiler $bootfiles $grub
+	install_missing $go $compiler $bootfiles $grub $sources
+	unpack openssh-server usr/sbin/sshd
+	unpack docker-registry usr/bin/docker-registry
 	;;
 demo)
 	# shellcheck disable=SC2086

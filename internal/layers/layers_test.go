@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 
 	"internal/images":   {},
 	"internal/spelling": {},
+	"internal/source":   {},
 
 	"internal/newprofile": {"internal/bootfile"},
 	"internal/bootfile":   {"bootmenu"},
@@ -45,7 +46,7 @@ var arrows = map[string][]string{
 	"cmd/netbootd": {
 		"bootmenu", "client", "dhcpproxy", "metrics",
 		"internal/boottree", "internal/config", "internal/daemon", "internal/images", "internal/loaders",
-		"internal/newprofile", "internal/simulate", "internal/spelling",
+		"internal/newprofile", "internal/simulate", "internal/source", "internal/spelling",
 	},
 
 	// What is not part of the program.
@@ -83,6 +84,13 @@ var only = map[string][]string{
 	"github.com/lmittmann/tint":           {"cmd/netbootd"},
 	"github.com/pin/tftp":                 {"tftp", "internal/bench/pinserver"},
 	"github.com/rogpeppe/go-internal":     {"cmd/netbootd"},
+	"github.com/minio/minio-go":           {"internal/source"},
+	"github.com/pkg/sftp":                 {"internal/source"},
+	"golang.org/x/crypto/ssh":             {"internal/source"},
+	"oras.land/oras-go":                   {"internal/source"},
+	"github.com/opencontainers":           {"internal/source"},
+	"github.com/klauspost/compress":       {"internal/source"},
+	"github.com/therootcompany/xz":        {"internal/source"},
 	"log/slog":                            {"cmd/netbootd", "internal/bootlog", "internal/config", "internal/daemon"},
 }
 
