@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"sync"
 	"time"
@@ -20,6 +21,10 @@ type UploadRequest struct {
 	SHA256 string    `json:"sha256,omitempty"` // that the content must have, hexadecimal; empty: anything
 	From   string    `json:"from,omitempty"`   // where it comes from, for people
 	If     Condition `json:"if,omitzero"`
+	// Key says which content it is, in words of yours that differ for other content.
+	// With one, an upload that breaks off is kept for a day, and gone on with by the
+	// next one of the same name, size and key.
+	Key string `json:"key,omitempty"`
 }
 
 // An Upload is content that arrives in pieces. It survives a restart of the daemon,
@@ -29,6 +34,7 @@ type Upload struct {
 	Name   string    `json:"name"`
 	Size   int64     `json:"size"`   // bytes; negative if it is not known
 	Offset int64     `json:"offset"` // bytes that are stored for certain; the next piece begins here
+	Key    string    `json:"key,omitempty"`
 	Began  time.Time `json:"began"`
 }
 
@@ -95,18 +101,62 @@ const (
 // Nobody sees the file before it is whole. If Put fails nothing was changed, and
 // what was sent is thrown away as far as the daemon can be reached.
 func (c *Client) Put(ctx context.Context, q UploadRequest, r io.Reader) (FileInfo, error) {
-	u, err := c.NewUpload(ctx, q)
+	return c.put(ctx, q, func(u Upload) error { return c.fill(ctx, u, r) })
+}
+
+// PutFrom is as Put, with content that open gives from any offset on. Its readers
+// are closed.
+func (c *Client) PutFrom(ctx context.Context, q UploadRequest, open func(ctx context.Context, offset int64) (io.ReadCloser, error)) (FileInfo, error) {
+	return c.put(ctx, q, func(u Upload) error {
+		var last io.Closer
+		err := c.fillFrom(ctx, u, func(off int64) (io.Reader, error) {
+			if last != nil {
+				_ = last.Close() // it was only read
+			}
+			r, err := open(ctx, off)
+			if err != nil {
+				return nil, err
+			}
+			last = r
+			return r, nil
+		})
+		if last != nil {
+			_ = last.Close()
+		}
+		return err
+	})
+}
+
+// put begins an upload, or goes on with one that broke off, fills and commits it.
+func (c *Client) put(ctx context.Context, q UploadRequest, fill func(Upload) error) (FileInfo, error) {
+	u, err := c.beginOrResume(ctx, q)
 	if err != nil {
 		return FileInfo{}, err
 	}
-	if err := c.fill(ctx, u, r); err != nil {
-		return FileInfo{}, c.abandon(ctx, u.ID, err)
+	if err := fill(u); err != nil {
+		return FileInfo{}, c.abandon(ctx, u, err)
 	}
 	info, err := c.CommitUpload(ctx, u.ID)
 	if err != nil {
-		return info, c.abandon(ctx, u.ID, err)
+		return info, c.abandon(ctx, u, err)
 	}
 	return info, nil
+}
+
+// beginOrResume is the upload to fill.
+func (c *Client) beginOrResume(ctx context.Context, q UploadRequest) (Upload, error) {
+	if q.Key != "" {
+		open, err := c.Uploads(ctx)
+		if err != nil {
+			return Upload{}, err
+		}
+		for _, u := range open {
+			if u.Key == q.Key && u.Size == q.Size && u.Name == path.Clean(q.Name) {
+				return u, nil
+			}
+		}
+	}
+	return c.NewUpload(ctx, q)
 }
 
 // Resume goes on with an upload that another call began, with the rest of the same
@@ -122,11 +172,16 @@ func (c *Client) Resume(ctx context.Context, id string, r io.ReadSeeker) (FileIn
 	return c.CommitUpload(ctx, id)
 }
 
-// abandon throws an upload away whose error is err.
-func (c *Client) abandon(ctx context.Context, id string, err error) error {
+// abandon throws an upload away whose error is err, unless it broke off and can be
+// gone on with.
+func (c *Client) abandon(ctx context.Context, u Upload, err error) error {
+	var refused *Problem
+	if u.Key != "" && !errors.As(err, &refused) {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	_ = c.AbortUpload(ctx, id) // it would expire by itself
+	_ = c.AbortUpload(ctx, u.ID) // it would expire by itself
 	return err
 }
 

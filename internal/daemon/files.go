@@ -200,7 +200,7 @@ func infoOf(i images.Info) control.FileInfo {
 }
 
 func uploadOf(u images.Upload) control.Upload {
-	return control.Upload{ID: u.ID, Name: u.Target.Name, Size: u.Size, Offset: u.Offset, Began: u.Began}
+	return control.Upload{ID: u.ID, Name: u.Target.Name, Size: u.Size, Offset: u.Offset, Began: u.Began, Key: u.Target.Key}
 }
 
 func targetOf(by string, q control.UploadRequest) (images.Target, error) {
@@ -208,7 +208,7 @@ func targetOf(by string, q control.UploadRequest) (images.Target, error) {
 	if err != nil {
 		return images.Target{}, err
 	}
-	t := images.Target{Name: q.Name, Origin: images.Origin{By: by, From: q.From}, If: c}
+	t := images.Target{Name: q.Name, Origin: images.Origin{By: by, From: q.From}, If: c, Key: q.Key}
 	if err := t.SHA256.UnmarshalText([]byte(q.SHA256)); err != nil {
 		return t, control.Invalid(err.Error())
 	}

@@ -363,3 +363,49 @@ func TestFileWithoutASumIsServed(t *testing.T) {
 		t.Errorf("after it was replaced: %v", err)
 	}
 }
+
+// A sender that was interrupted begins again, and what arrived need not be sent
+// again: by the name, size and key that it gives.
+func TestInterruptedUploadIsGoneOnWith(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.start()
+	want := noise(6, 4<<20)
+	q := client.UploadRequest{Name: "dir/a", Size: int64(len(want)), Key: "the one of today"}
+	ctx, interrupt := context.WithCancel(t.Context())
+	var offsets []int64
+	open := func(_ context.Context, offset int64) (io.ReadCloser, error) {
+		offsets = append(offsets, offset)
+		return io.NopCloser(bytes.NewReader(want[offset:])), nil
+	}
+	_, err := f.client.PutFrom(ctx, q, func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+		half := io.MultiReader(bytes.NewReader(want[offset:2<<20]), readerFunc(func([]byte) (int, error) {
+			interrupt()
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}))
+		return io.NopCloser(half), nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	other := q
+	other.Key = "another one"
+	if i, err := f.client.PutFrom(t.Context(), other, open); err != nil || i.SHA256 != sumOf(want) {
+		t.Errorf("%+v, %v", i, err)
+	}
+	if i, err := f.client.PutFrom(t.Context(), q, open); err != nil || i.SHA256 != sumOf(want) {
+		t.Errorf("%+v, %v", i, err)
+	}
+	if len(offsets) != 2 || offsets[0] != 0 || offsets[1] == 0 {
+		t.Errorf("sent from %v on, want the second one to go on", offsets)
+	}
+	if open, err := f.client.Uploads(t.Context()); err != nil || len(open) != 0 {
+		t.Errorf("left: %v, %v", open, err)
+	}
+}
+
+// A readerFunc is a reader.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

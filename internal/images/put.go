@@ -21,6 +21,9 @@ type Target struct {
 	Origin Origin    `json:"origin,omitzero"` // who sends it
 	SHA256 Sum       `json:"sha256,omitzero"` // what the content must have; zero: anything
 	If     Condition `json:"if,omitzero"`
+	// Key says which content it is, in the sender's words. The store only keeps it
+	// with an upload, for a sender that wants to go on with it.
+	Key string `json:"key,omitempty"`
 }
 
 // clean is the target with the name that the store uses.
