@@ -78,7 +78,10 @@ func (o *logOutput) Write(lines []byte) (int, error) {
 	return len(lines), nil
 }
 
-func (o *logOutput) isTerminal() bool {
-	f, isFile := o.w.(*os.File)
+func (o *logOutput) isTerminal() bool { return isTerminal(o.w) }
+
+// isTerminal tells whether somebody looks at what is written.
+func isTerminal(w io.Writer) bool {
+	f, isFile := w.(*os.File)
 	return isFile && term.IsTerminal(int(f.Fd()))
 }

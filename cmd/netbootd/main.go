@@ -17,6 +17,7 @@ import (
 	"netbootd/internal/config"
 	"netbootd/internal/daemon"
 	"netbootd/internal/simulate"
+	"netbootd/internal/source"
 )
 
 // Exit codes, the same for every command.
@@ -67,6 +68,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		newBootCommand(connect),
 		newReloadCommand(connect),
 		newTFTPCommand(connect),
+		newUploadCommand(connect),
 		newFilesCommand(connect),
 		newLoadersCommand(configFile),
 		newTokenCommand(connect),
@@ -135,12 +137,15 @@ func hintFor(err error) string {
 	var setup *simulate.SetupError
 	var usage usageError
 	var untrusted *tls.CertificateVerificationError
+	var curable *source.Error
 	var problem *client.Problem
 	switch {
 	case errors.As(err, &start):
 		return start.Hint
 	case errors.As(err, &setup):
 		return setup.Hint
+	case errors.As(err, &curable):
+		return curable.Hint
 	case errors.As(err, &usage):
 		return "netbootd --help lists the commands, netbootd COMMAND --help tells of one"
 	case isTFTPDown(err):

@@ -209,18 +209,24 @@ func targetOf(by string, q control.UploadRequest) (images.Target, error) {
 		return images.Target{}, err
 	}
 	t := images.Target{Name: q.Name, Origin: images.Origin{By: by, From: q.From}, If: c, Key: q.Key}
-	if err := t.SHA256.UnmarshalText([]byte(q.SHA256)); err != nil {
-		return t, control.Invalid(err.Error())
-	}
-	return t, nil
+	t.SHA256, err = sumOf(q.SHA256)
+	return t, err
 }
 
 func conditionOf(c control.Condition) (images.Condition, error) {
-	out := images.Condition{Absent: c.Absent}
-	if err := out.SHA256.UnmarshalText([]byte(c.SHA256)); err != nil {
-		return out, control.Invalid(err.Error())
+	sum, err := sumOf(c.SHA256)
+	return images.Condition{Absent: c.Absent, SHA256: sum}, err
+}
+
+// sumOf reads a sha256, or none.
+func sumOf(text string) (sum images.Sum, err error) {
+	if err := sum.UnmarshalText([]byte(text)); err != nil {
+		return sum, control.Invalid(err.Error())
 	}
-	return out, nil
+	if text != "" && sum.IsZero() { // which the store takes for none
+		return sum, control.Invalid("no file has a sha256 of nothing but zeros")
+	}
+	return sum, nil
 }
 
 // fileProblems say what the errors of the store are to a client of the API. The

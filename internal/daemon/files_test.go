@@ -28,7 +28,7 @@ func noise(seed byte, n int) []byte {
 	return b
 }
 
-func sumOf(b []byte) string {
+func hexSum(b []byte) string {
 	s := sha256.Sum256(b)
 	return hex.EncodeToString(s[:])
 }
@@ -64,7 +64,7 @@ func TestFilesAreStoredAndReadThroughTheAPI(t *testing.T) {
 	f.start()
 	ctx, want := t.Context(), noise(1, 3<<20)
 	i := f.put("boards/bbb/MLO", want)
-	if i.SHA256 != sumOf(want) || i.Size != int64(len(want)) || !strings.HasPrefix(i.By, "user ") {
+	if i.SHA256 != hexSum(want) || i.Size != int64(len(want)) || !strings.HasPrefix(i.By, "user ") {
 		t.Errorf("stored %+v", i)
 	}
 	if got := f.cat("boards/bbb/MLO"); got != string(want) {
@@ -78,7 +78,7 @@ func TestFilesAreStoredAndReadThroughTheAPI(t *testing.T) {
 	if diff := cmp.Diff([]string{"boards", "boards/bbb", "boards/bbb/MLO"}, names); diff != "" || err != nil {
 		t.Errorf("list %v (-want +got):\n%s", err, diff)
 	}
-	for algorithm, want := range map[string]string{client.SHA256: sumOf(want), client.CRC32: "", client.MD5: "", client.SHA512: ""} {
+	for algorithm, want := range map[string]string{client.SHA256: hexSum(want), client.CRC32: "", client.MD5: "", client.SHA512: ""} {
 		if got, err := f.client.Hash(ctx, "boards/bbb/MLO", algorithm); err != nil || want != "" && got != want || got == "" {
 			t.Errorf("%s: %q, %v", algorithm, got, err)
 		}
@@ -96,10 +96,10 @@ func TestFilesAreMovedAndTheirVersionsKept(t *testing.T) {
 	f.put("linux", []byte("old"))
 	f.put("linux", []byte("new"))
 	versions, err := f.client.Versions(ctx, "linux")
-	if err != nil || len(versions) != 1 || versions[0].SHA256 != sumOf([]byte("old")) {
+	if err != nil || len(versions) != 1 || versions[0].SHA256 != hexSum([]byte("old")) {
 		t.Fatalf("versions %+v, %v", versions, err)
 	}
-	if _, err := f.client.Rollback(ctx, client.RollbackRequest{Name: "linux", If: client.Condition{SHA256: sumOf([]byte("new"))}}); err != nil || f.cat("linux") != "old" {
+	if _, err := f.client.Rollback(ctx, client.RollbackRequest{Name: "linux", If: client.Condition{SHA256: hexSum([]byte("new"))}}); err != nil || f.cat("linux") != "old" {
 		t.Errorf("rollback: %v, it is %q", err, f.cat("linux"))
 	}
 	if _, err := f.client.Copy(ctx, client.PlaceRequest{From: "linux", To: "copies/linux"}); err != nil || f.cat("copies/linux") != "old" {
@@ -151,11 +151,12 @@ func TestWhatCannotBeDoneToFilesHasACode(t *testing.T) {
 		"the store's own directory":    {put(client.UploadRequest{Name: ".netbootd/x", Size: 1}), client.ErrInvalid},
 		"a directory in its place":     {put(client.UploadRequest{Name: "dir", Size: 1}), client.ErrInvalid},
 		"a wrong sum":                  {put(client.UploadRequest{Name: "a", Size: 1, SHA256: strings.Repeat("0f", 32)}), client.ErrInvalid},
+		"a sum of zeros":               {put(client.UploadRequest{Name: "a", Size: 1, SHA256: strings.Repeat("0", 64)}), client.ErrInvalid},
 		"no sum at all":                {put(client.UploadRequest{Name: "a", Size: 1, SHA256: "zz"}), client.ErrInvalid},
 		"fewer bytes than announced":   {put(client.UploadRequest{Name: "a", Size: 2}), client.ErrInvalid},
 		"more bytes than announced":    {put(client.UploadRequest{Name: "a", Size: 0}), client.ErrInvalid},
 		"something stands there":       {put(client.UploadRequest{Name: "dir/file", Size: 1, If: client.Condition{Absent: true}}), client.ErrConflict},
-		"something else stands there":  {put(client.UploadRequest{Name: "dir/file", Size: 1, If: client.Condition{SHA256: sumOf(nil)}}), client.ErrConflict},
+		"something else stands there":  {put(client.UploadRequest{Name: "dir/file", Size: 1, If: client.Condition{SHA256: hexSum(nil)}}), client.ErrConflict},
 		"a directory that is full":     {f.client.Remove(ctx, "dir"), client.ErrConflict},
 		"a directory that is there":    {f.client.Mkdir(ctx, "dir"), client.ErrConflict},
 		"a link that leads out":        {f.client.Symlink(ctx, client.LinkRequest{Name: "l", Target: "/etc/passwd"}), client.ErrForbidden},
@@ -270,8 +271,8 @@ func TestUploadGoesOnAfterCuts(t *testing.T) {
 	} {
 		after := []int64{5_000_000, 1_000, 1_200_000, 7_000_000}
 		c := newCutter(t, f.opts.Settings.Control.Socket, after)
-		i, err := client.New(c.socket).Put(t.Context(), client.UploadRequest{Name: name, Size: int64(len(want)), SHA256: sumOf(want)}, source)
-		if err != nil || i.SHA256 != sumOf(want) {
+		i, err := client.New(c.socket).Put(t.Context(), client.UploadRequest{Name: name, Size: int64(len(want)), SHA256: hexSum(want)}, source)
+		if err != nil || i.SHA256 != hexSum(want) {
 			t.Errorf("%s: %+v, %v", name, i, err)
 		}
 		if n := int(c.cuts.Load()); n != len(after) {
@@ -302,7 +303,7 @@ func TestUploadOutlivesTheDaemon(t *testing.T) {
 	if _, err := f.client.Append(ctx, u.ID, 7, strings.NewReader("x")); !errors.As(err, &p) || p.Offset == nil || *p.Offset != 1<<20 {
 		t.Errorf("a piece from elsewhere: %v", err)
 	}
-	if i, err := f.client.Resume(ctx, u.ID, bytes.NewReader(want)); err != nil || i.SHA256 != sumOf(want) {
+	if i, err := f.client.Resume(ctx, u.ID, bytes.NewReader(want)); err != nil || i.SHA256 != hexSum(want) {
 		t.Errorf("%+v, %v", i, err)
 	}
 }
@@ -391,10 +392,10 @@ func TestInterruptedUploadIsGoneOnWith(t *testing.T) {
 	}
 	other := q
 	other.Key = "another one"
-	if i, err := f.client.PutFrom(t.Context(), other, open); err != nil || i.SHA256 != sumOf(want) {
+	if i, err := f.client.PutFrom(t.Context(), other, open); err != nil || i.SHA256 != hexSum(want) {
 		t.Errorf("%+v, %v", i, err)
 	}
-	if i, err := f.client.PutFrom(t.Context(), q, open); err != nil || i.SHA256 != sumOf(want) {
+	if i, err := f.client.PutFrom(t.Context(), q, open); err != nil || i.SHA256 != hexSum(want) {
 		t.Errorf("%+v, %v", i, err)
 	}
 	if len(offsets) != 2 || offsets[0] != 0 || offsets[1] == 0 {

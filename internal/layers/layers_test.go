@@ -85,6 +85,7 @@ var only = map[string][]string{
 	"github.com/pin/tftp":                 {"tftp", "internal/bench/pinserver"},
 	"github.com/rogpeppe/go-internal":     {"cmd/netbootd"},
 	"github.com/minio/minio-go":           {"internal/source"},
+	"github.com/vbauerster/mpb":           {"cmd/netbootd"},
 	"github.com/pkg/sftp":                 {"internal/source"},
 	"golang.org/x/crypto/ssh":             {"internal/source"},
 	"oras.land/oras-go":                   {"internal/source"},
