@@ -61,7 +61,7 @@ func makeBootServers(all []server, dir string) ([]server, error) {
 		os.MkdirAll(filepath.Join(dir, "profiles.d"), 0o755),
 		os.MkdirAll(filepath.Join(dir, "images"), 0o755),
 		os.WriteFile(config, []byte(bootConfig), 0o644),
-		os.WriteFile(filepath.Join(dir, "images", bootFile), nil, 0o644),
+		os.WriteFile(filepath.Join(dir, "images", bootFile), []byte("nobody fetches it"), 0o644),
 		os.WriteFile(filepath.Join(dir, "profiles.d", "bios.toml"), []byte(bootProfile), 0o644))
 	if err != nil {
 		return nil, err
