@@ -3,6 +3,7 @@ package bootmenu
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 )
 
@@ -45,6 +46,25 @@ type Decision struct {
 	Assigned   AssignmentKind // if an assignment decided
 	Assignment AssignmentID   // which one
 	targets    []string       // files whose delivery consumes it; see [Decision.ConsumedBy]
+}
+
+// IsSame tells whether d and o are surely the same: what they hold is equal, and of
+// lists and maps it is the very same. It is quick, for it tells which of many
+// machines can share one decision in memory.
+func (d *Decision) IsSame(o *Decision) bool {
+	a, b := &d.Boot, &o.Boot
+	return d.File == o.File && d.Profile == o.Profile && d.Title == o.Title && d.Why == o.Why && d.Reason == o.Reason &&
+		d.Assigned == o.Assigned && d.Assignment == o.Assignment && d.Look == o.Look &&
+		isSameList(d.Texts, o.Texts) && isSameList(d.Menu, o.Menu) && isSameList(d.targets, o.targets) && isSameMap(d.Vars, o.Vars) &&
+		a.Root == b.Root && a.BootFile == b.BootFile && a.Kernel == b.Kernel && a.Windows == b.Windows && a.Loader == b.Loader &&
+		a.FDT == b.FDT && a.Cmdline == b.Cmdline && a.Instead == b.Instead && a.Offer == b.Offer && isSameList(a.Initrd, b.Initrd) &&
+		a.TFTP.MaxBlksize == b.TFTP.MaxBlksize && a.TFTP.MaxWindowsize == b.TFTP.MaxWindowsize && isSameList(a.TFTP.RefuseOptions, b.TFTP.RefuseOptions)
+}
+
+func isSameList[T any](a, b []T) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+
+func isSameMap(a, b map[string]string) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }
 
 // Silent tells whether the machine gets no answer.

@@ -26,12 +26,13 @@ type Links struct {
 	mu       sync.Mutex
 	addrs    recent[netip.Addr, resident]
 	machines recent[bootmenu.MAC, promise]
+	last     *bootmenu.Decision // that was noted; most of a crowd get the same one
 }
 
 // A promise is what one machine was told to boot.
 type promise struct {
 	machine  bootmenu.Machine
-	decision bootmenu.Decision
+	decision *bootmenu.Decision // never changed
 }
 
 // A resident is who is at an address.
@@ -56,7 +57,11 @@ func (l *Links) Decided(m bootmenu.Machine, d bootmenu.Decision) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	l.machines.put(m.MAC, promise{m, d}, now)
+	if l.last == nil || !l.last.IsSame(&d) {
+		own := d
+		l.last = &own
+	}
+	l.machines.put(m.MAC, promise{m, l.last}, now)
 	if m.Addr.IsValid() {
 		l.addrs.put(m.Addr, residentOf(m), now)
 	}

@@ -177,7 +177,7 @@ func (t *Tree) machine(r resident, addr netip.Addr) visitor {
 		if addr.IsValid() {
 			p.machine.Addr = addr // the one that it has by now
 		}
-		return visitor{machine: p.machine, decision: p.decision, known: true}
+		return visitor{machine: p.machine, decision: *p.decision, known: true}
 	}
 	m := bootmenu.Machine{MAC: r.mac, Addr: addr, Arch: r.arch, VendorClass: r.vendorClass}
 	return visitor{machine: m, decision: t.Select(m), known: true}
