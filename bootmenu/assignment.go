@@ -69,9 +69,7 @@ func (c *Catalog) SelectFor(m Machine, a Assignments) Decision {
 		Boot: Boot{Instead: InsteadDisk}, Assigned: AssignedDone, Assignment: a.Done.ID,
 		Why: fmt.Sprintf("its once-assignment to profile %s is consumed, and no other profile is for it: it boots from disk", a.Done.Profile),
 	}
-	d = disk.local(m)
-	d.Why = disk.Why
-	return d
+	return disk.local(m)
 }
 
 // assigned is the decision for a machine that somebody assigned to a profile.
@@ -156,20 +154,23 @@ func (d Decision) ConsumedBy(name string, m Machine) AssignmentID {
 	return 0
 }
 
+// isTarget goes without regard to case, as names are looked up.
 func (d Decision) isTarget(name string, m Machine) bool {
+	name = strings.ToLower(name)
 	isRPi, base := m.Arch == ArchRPi, path.Base(name)
 	if isRPi && len(d.targets) == 0 && d.Boot.Root != "" {
 		ok, _ := path.Match(rpiKernels, base) // the pattern is a good one
 		return ok
 	}
 	return slices.ContainsFunc(d.targets, func(t string) bool {
+		t = strings.ToLower(t)
 		switch {
 		case isRPi: // it puts its serial number or MAC address in front
 			return name == t || strings.HasSuffix(name, "/"+t)
 		case path.Base(t) == windowsImage: // in whichever directory of the tree
-			return strings.EqualFold(base, windowsImage) && strings.HasPrefix(name, path.Dir(t)+"/")
+			return base == windowsImage && strings.HasPrefix(name, path.Dir(t)+"/")
 		}
-		return strings.EqualFold(name, t) // as names are looked up
+		return name == t
 	})
 }
 

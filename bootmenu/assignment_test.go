@@ -39,6 +39,7 @@ func TestAssignmentsStandAboveWhatMatches(t *testing.T) {
 		"once gives the firmware its loader":            {all, bios, Assignments{Once: once}, "installer", testLoaders[LoaderFor{ArchX86BIOS, LoaderIPXE}], "", AssignedOnce, ""},
 		"a profile that is gone is not made up for":     {all, ipxe, Assignments{Once: Assignment{1, "gone"}}, "", "", ReasonAssignedGone, AssignedOnce, "does not exist any more"},
 		"nor one that is not started":                   {all, ipxe, Assignments{Pinned: Assignment{1, "stopped"}}, "", "", ReasonAssignedStopped, AssignedPinned, "is not started"},
+		"without a loader it is told who chose it":      {all, Machine{MAC: bios.MAC, Arch: ArchARM64UEFI}, Assignments{Pinned: pinned}, "rescue", "", ReasonNoLoader, AssignedPinned, "assigned to profile rescue (pinned); but there is no "},
 		"nor one that has nothing for the arch":         {all, bios, Assignments{Pinned: Assignment{1, "efi"}}, "", "", ReasonAssignedUnfit, AssignedPinned, "has nothing for x86-bios"},
 		"a profile that says once is given once only":   {all, ipxe, Assignments{Pinned: once}, "", "", ReasonAssignedUnfit, AssignedPinned, "says once = true"},
 		"an installer is in no menu and matches nobody": {[]*Profile{installer}, ipxe, Assignments{}, "", "", ReasonNoProfile, "", ""},
@@ -64,6 +65,7 @@ func TestWhatConsumesAnAssignment(t *testing.T) {
 	byArch := Profile{Boot: Boot{Kernel: "linux"}, Arch: map[Arch]Overlay{ArchARM64UBoot: {Kernel: text("arm/Image")}, ArchX64UEFI: {Kernel: text("x64/linux")}}}
 	forIPXE := Profile{Boot: kernel.Boot, IPXE: Overlay{Kernel: text("ipxe/linux")}}
 	root := Profile{Boot: Boot{Root: "boards/pi"}}
+	windows := Profile{Boot: Boot{Windows: "win11"}}
 	for name, c := range map[string]struct {
 		profile Profile
 		machine Machine
@@ -87,6 +89,8 @@ func TestWhatConsumesAnAssignment(t *testing.T) {
 		"a Raspberry Pi's kernel does, by its own name":      {root, pi, "1a2b3c4d/kernel8.img", true},
 		"a Raspberry Pi's firmware does not":                 {root, pi, "1a2b3c4d/start4.elf", false},
 		"a Raspberry Pi puts its serial number in front":     {kernel, pi, "1a2b3c4d/debian/linux", true},
+		"Windows does, whatever its directory's case":        {windows, ipxe, "Win11/Sources/BOOT.WIM", true},
+		"Windows from elsewhere does not":                    {windows, ipxe, "win10/sources/boot.wim", false},
 		"with a callback no file does":                       {callback, bios, "debian/linux", false},
 		"the callback does":                                  {callback, bios, DoneName, true},
 		"the callback does also where the kernel would have": {kernel, bios, DoneName, true},

@@ -79,13 +79,10 @@ func (d Decision) Generated() bool { return d.File == ScriptName }
 // a boot file as it is must not find in a text of ours to load it once more. That there
 // was no loader to hand out does not count.
 func (d Decision) HasText() bool {
-	switch {
-	case d.Silent() && d.Reason != ReasonNoLoader && d.Reason != ReasonNoMenuLoader:
+	if d.Silent() && d.Reason != ReasonNoLoader && d.Reason != ReasonNoMenuLoader {
 		return false
-	case d.Profile == "":
-		return len(d.Menu) > 0
 	}
-	return d.Boot.Kernel != "" || d.Boot.Instead == InsteadDisk
+	return d.Profile == "" && len(d.Menu) > 0 || d.Boot.Kernel != "" || d.Boot.Instead == InsteadDisk
 }
 
 // ChoseLoader tells whether the client is handed a loader that the program chose,
@@ -109,7 +106,7 @@ func (c *Catalog) boot(p matched, m Machine) Decision {
 	}
 	if d.File == "" {
 		d.Reason = ReasonNoLoader
-		d.Why = fmt.Sprintf("profile %s starts a kernel, and there is no %s for %s to do it", p.Name, d.Boot.LoaderOn(m.Arch).Title(), m.Arch)
+		d.Why = fmt.Sprintf("%s; but there is no %s for %s to start what profile %s boots", p.why, d.Boot.LoaderOn(m.Arch).Title(), m.Arch, p.Name)
 	}
 	return d
 }
@@ -146,12 +143,12 @@ func (d Decision) local(m Machine) Decision {
 	switch {
 	case d.Boot.Instead == InsteadSilence:
 		d.Reason = ReasonLocalBoot
-		d.Why = fmt.Sprintf("profile %s says that it gets no answer", d.Profile)
+		d.Why += fmt.Sprintf("; profile %s says that it gets no answer", d.Profile)
 	case m.IPXE:
 		d.File = ScriptName
 	case fw != FirmwareBIOS && fw != FirmwareUEFI:
 		d.Reason = ReasonLocalBoot
-		d.Why = fmt.Sprintf("profile %s has it boot from disk, and silence is all that tells %s so", d.Profile, m.Arch)
+		d.Why += fmt.Sprintf("; it is to boot from disk, and silence is all that tells %s so", m.Arch)
 	}
 	return d
 }

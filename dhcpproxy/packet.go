@@ -264,8 +264,8 @@ func machineOf(req *Request, in Ingress, ipxeClasses []string) bootmenu.Machine 
 	if id := req.machineID; len(id) == sizeMachineID && id[0] == 0 {
 		m.ID = bootmenu.IDFromWire([16]byte(id[1:]))
 	}
-	if m.Arch == bootmenu.ArchX86BIOS && !m.IPXE && isRPi(req) {
-		m.Arch = bootmenu.ArchRPi
+	if !m.IPXE {
+		m.Arch = orRPi(req, m.Arch)
 	}
 	m.Serial = serialOf(req, m.Arch)
 	if a := req.ciaddr(); !a.IsUnspecified() && req.messageType != dhcpv4.MessageTypeDiscover {
@@ -287,6 +287,15 @@ var rpiMaskROM = []byte{0xb8, 0x27, 0xeb}
 var rpiOUIs = [][]byte{
 	rpiMaskROM,
 	{0xdc, 0xa6, 0x32}, {0xe4, 0x5f, 0x01}, {0xd8, 0x3a, 0xdd}, {0x28, 0xcd, 0xc1}, {0x2c, 0xcf, 0x67}, {0x88, 0xa2, 0x9e},
+}
+
+// orRPi is the arch that a client says it has, but for a Raspberry Pi, which says
+// that it is a BIOS.
+func orRPi(req *Request, a bootmenu.Arch) bootmenu.Arch {
+	if a == bootmenu.ArchX86BIOS && isRPi(req) {
+		return bootmenu.ArchRPi
+	}
+	return a
 }
 
 // isRPi tells whether a client that says it is a BIOS is the boot ROM of a

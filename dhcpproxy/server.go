@@ -329,7 +329,7 @@ func (l *loop) learn(req *Request, p packet) {
 		return
 	}
 	class := l.classes.name(req.vendorClass)
-	l.opts.Links.Learn(bootmenu.Machine{MAC: req.mac, Addr: addr, Arch: archOf(req.archs, class), VendorClass: class})
+	l.opts.Links.Learn(bootmenu.Machine{MAC: req.mac, Addr: addr, Arch: orRPi(req, archOf(req.archs, class)), VendorClass: class})
 }
 
 // skip says why a packet needs no decision, or "": most traffic on port 67 is

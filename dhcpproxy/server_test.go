@@ -207,6 +207,17 @@ func TestServerLearnsTheArchOfABoardThatItDoesNotAnswer(t *testing.T) {
 	}
 }
 
+// A Raspberry Pi says that it is a BIOS also where it is not answered.
+func TestServerLearnsThatABoardIsARaspberryPi(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.send(b.dhcp, broadcast(request{messageType: reqst, mac: rpiMAC, options: join(opt(50, 198, 18, 0, 79), pxe, opt(93, 0, 0))}))
+	_ = b.stop()
+	if got := b.links.addrs[netip.MustParseAddr("198.18.0.79")].Arch; got != bootmenu.ArchRPi {
+		t.Errorf("learnt %s", got)
+	}
+}
+
 func TestServerTellsWhenTheKernelRefusesAReply(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)

@@ -184,9 +184,10 @@ func (h *Health) checkMenu(state *healthState, d bootmenu.Decision, m bootmenu.M
 	return d
 }
 
-// silenced is d as silence: nothing in it can be handed out.
+// silenced is d as silence: nothing in it can be handed out. It still tells why it was
+// to be that.
 func silenced(d bootmenu.Decision, v verdict) bootmenu.Decision {
-	d.Reason, d.Why = v.reason, v.why
+	d.Reason, d.Why = v.reason, d.Why+"; but "+v.why
 	d.File, d.Menu = "", nil
 	return d
 }
@@ -196,7 +197,7 @@ func (h *Health) loaderVerdict(state *healthState, d bootmenu.Decision, m bootme
 	if !d.ChoseLoader() {
 		return verdict{}
 	}
-	loader, ok := h.tree.findLoader(d.File, m.Arch)
+	loader, ok := findLoader(state.set, d.File, m.Arch)
 	if !ok {
 		return verdict{}
 	}
@@ -230,7 +231,7 @@ func (h *Health) verdictFor(state *healthState, s *subject, kind machineKind) ve
 		if !errors.Is(l.err, fs.ErrNotExist) {
 			return l, known
 		}
-		if loader, ok := h.tree.findLoader(name, arch); ok {
+		if loader, ok := findLoader(state.set, name, arch); ok {
 			l, known = state.loaders[loader.Path]
 		}
 		return l, known

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"netbootd/bootmenu"
+	"netbootd/internal/loaders"
 )
 
 // linuxX64 is the beginning of a kernel for x64 with an EFI stub.
@@ -47,7 +48,7 @@ func TestAMachineGetsSilenceWhileAFileIsMissing(t *testing.T) {
 	h, health := watched(t, p)
 	uefi := bootmenu.Machine{MAC: pcMAC, Arch: bootmenu.ArchX64UEFI}
 	d := h.answer(health, uefi)
-	if d.Reason != bootmenu.ReasonFileMissing || d.Why != "profile installer: new/linux is missing" || d.File != "" || d.Profile != "installer" {
+	if d.Reason != bootmenu.ReasonFileMissing || d.Why != "matched every PXE client; but profile installer: new/linux is missing" || d.File != "" || d.Profile != "installer" {
 		t.Errorf("before the file is there: %+v", d)
 	}
 	if changed := health.Refresh(); len(changed) != 0 {
@@ -78,7 +79,7 @@ func TestAMachineGetsSilenceWhileAFileIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	health.Refresh()
-	if d := h.answer(health, bios); d.Reason != bootmenu.ReasonFileMissing || d.Why != "profile installer: debian12/initrd.gz is missing" {
+	if d := h.answer(health, bios); d.Reason != bootmenu.ReasonFileMissing || d.Why != "matched every PXE client; but profile installer: debian12/initrd.gz is missing" {
 		t.Errorf("after the initrd is gone: %+v", d)
 	}
 }
@@ -149,6 +150,28 @@ func TestALoaderThatIsGoneIsNotOffered(t *testing.T) {
 	}
 	if d := h.answer(health, bios); d.Reason != bootmenu.ReasonFileMissing || !strings.Contains(d.Why, "undionly.kpxe cannot be read any more") {
 		t.Errorf("%+v", d)
+	}
+}
+
+// A verdict that is asked for while a reload is under way is not kept as that of the
+// loaders before.
+func TestLoadersThatAreNewAreKnownBeforeTheyAreInForce(t *testing.T) {
+	t.Parallel()
+	p := &bootmenu.Profile{Name: "p", Match: &bootmenu.Match{All: true}, Boot: bootmenu.Boot{BootFile: "ipxe.efi"}}
+	h, health := watched(t, p)
+	uefi := bootmenu.Machine{MAC: pcMAC, Arch: bootmenu.ArchX64UEFI}
+	if d := h.answer(health, uefi); d.Reason != bootmenu.ReasonFileMissing {
+		t.Fatalf("without the loader: %+v", d)
+	}
+	dir := filepath.Join(filepath.Dir(h.images), "ipxe")
+	writeFile(t, filepath.Join(dir, "ipxe.efi"), efi(0x8664))
+	set := loaders.Scan([]string{dir})
+	health.Watch([]*bootmenu.Profile{p}, set)
+	for _, when := range []string{"before the plan is replaced", "after that"} {
+		if d := h.answer(health, uefi); d.Silent() {
+			t.Errorf("%s: %+v", when, d)
+		}
+		h.SetPlan(h.Catalog(), set)
 	}
 }
 

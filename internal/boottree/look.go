@@ -35,15 +35,14 @@ func (t *Tree) see(root, name string, arch bootmenu.Arch) (look, bool) {
 	if !errors.Is(l.err, fs.ErrNotExist) {
 		return l, true
 	}
-	if loader, ok := t.findLoader(name, arch); ok {
+	if loader, ok := findLoader(t.Loaders(), name, arch); ok {
 		return seeLoader(loader, look{}), !loader.Made
 	}
 	return l, true
 }
 
 // findLoader is the loader that a name means, if no image has it.
-func (t *Tree) findLoader(name string, arch bootmenu.Arch) (loaders.Loader, bool) {
-	set := t.Loaders()
+func findLoader(set *loaders.Set, name string, arch bootmenu.Arch) (loaders.Loader, bool) {
 	if l, ok := set.Find(name, arch, false); ok {
 		return l, true
 	}

@@ -2,7 +2,10 @@ package boottree
 
 import (
 	"path"
+	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"netbootd/internal/spelling"
 )
@@ -11,7 +14,7 @@ import (
 // with that root; empty if none is like it. Each element may be written a little
 // differently; else the file may lie in another directory.
 func (t *Tree) nearest(root, name string) string {
-	for _, dir := range []string{root, ""} {
+	for _, dir := range slices.Compact([]string{root, ""}) {
 		if near, ok := t.nearestIn(dir, name); ok {
 			return near
 		}
@@ -36,6 +39,9 @@ func (t *Tree) nearestIn(dir, name string) (near string, ok bool) {
 // none.
 func nearestName(elem string, names []string) string {
 	const longest = 64 // the distance takes time
+	if slices.Contains(names, elem) {
+		return elem
+	}
 	if len(elem) > longest {
 		return ""
 	}
@@ -59,11 +65,35 @@ func nearestName(elem string, names []string) string {
 	return best
 }
 
-// maxSearched bounds how many directories are looked through for a file.
-const maxSearched = 200
+const (
+	// maxSearched bounds how many directories are looked through for a file.
+	maxSearched = 200
+	// searchAge is how long it counts what was found then: a thousand profiles with
+	// files that are missing are looked at one after the other.
+	searchAge = 2 * time.Second
+)
+
+// searched is what was found in the images the last time.
+type searched struct {
+	mu    sync.Mutex        // held while they are looked through
+	at    time.Time         // zero: never
+	first map[string]string // by its name in lower case, the first file that has it
+}
 
 // elsewhere is the first file of that name in the images, whatever its directory.
 func (t *Tree) elsewhere(base string) string {
+	s := &t.searched
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.at) > searchAge {
+		s.first, s.at = t.search(), time.Now()
+	}
+	return s.first[strings.ToLower(base)]
+}
+
+// search looks through the images.
+func (t *Tree) search() map[string]string {
+	first := make(map[string]string)
 	dirs := []string{""}
 	for i := 0; i < len(dirs) && i < maxSearched; i++ {
 		for _, n := range t.opts.Images.Names(dirs[i]) {
@@ -74,10 +104,10 @@ func (t *Tree) elsewhere(base string) string {
 				continue
 			}
 			_ = f.Close() // it was not read
-			if strings.EqualFold(n, base) {
-				return full
+			if key := strings.ToLower(n); first[key] == "" {
+				first[key] = full
 			}
 		}
 	}
-	return ""
+	return first
 }

@@ -101,6 +101,22 @@ func TestAMachineIsNotToldToLoadItsBootFileOnceMore(t *testing.T) {
 	h.lacks(t, "grub/grub.cfg")
 }
 
+func TestALoaderIsToldThatItsMachineIsDone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.opts.Assigned = func(bootmenu.MAC) bootmenu.Assignments {
+		return bootmenu.Assignments{Done: bootmenu.Assignment{ID: 1, Profile: "installer"}}
+	}
+	h.SetPlan(bootmenu.NewCatalog(nil, nil, bootmenu.Menu{}), h.Loaders())
+	for _, m := range []bootmenu.Machine{pc, uefiPC} {
+		h.links.Decided(m, h.Select(m))
+		h.links.Learn(bootmenu.Machine{MAC: m.MAC, Addr: pcAddr, Arch: m.Arch})
+		h.serves(t, bootmenu.ScriptName, LayerGenerated, "sanboot")
+		h.serves(t, "grub/grub.cfg", LayerGenerated, "chainloader +1")
+		h.serves(t, "pxelinux.cfg/default", LayerGenerated, "LOCALBOOT")
+	}
+}
+
 func TestFilesThatAProfileHasWritten(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

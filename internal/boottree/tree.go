@@ -63,8 +63,9 @@ type Request struct {
 
 // A Tree finds files for machines. It is safe for concurrent use.
 type Tree struct {
-	opts Options
-	plan atomic.Pointer[plan]
+	opts     Options
+	plan     atomic.Pointer[plan]
+	searched searched
 }
 
 // A plan is what a reload replaces in one step.

@@ -132,22 +132,23 @@ func handleFiles(mux *http.ServeMux, d Files) {
 
 // handleUploads adds the calls about uploads.
 func handleUploads(mux *http.ServeMux, d Uploader) {
+	var t turns
 	mux.HandleFunc("GET /v1/uploads", told(func(*http.Request) ([]Upload, error) { return d.Uploads(), nil }))
 	mux.HandleFunc("POST /v1/uploads", asked(func(r *http.Request, q UploadRequest) (Upload, error) {
 		return d.NewUpload(r.Context(), caller(r), q)
 	}))
 	mux.HandleFunc("GET /v1/uploads/{id}", told(func(r *http.Request) (Upload, error) { return d.UploadStatus(r.PathValue("id")) }))
-	mux.HandleFunc("PATCH /v1/uploads/{id}", told(func(r *http.Request) (Upload, error) {
+	mux.HandleFunc("PATCH /v1/uploads/{id}", t.inTurn(told(func(r *http.Request) (Upload, error) {
 		offset, err := number(r, "offset")
 		if err != nil {
 			return Upload{}, err
 		}
 		return d.Append(r.Context(), r.PathValue("id"), offset, r.Body)
-	}))
-	mux.HandleFunc("POST /v1/uploads/{id}/commit", told(func(r *http.Request) (FileInfo, error) {
+	})))
+	mux.HandleFunc("POST /v1/uploads/{id}/commit", t.inTurn(told(func(r *http.Request) (FileInfo, error) {
 		return d.CommitUpload(r.Context(), r.PathValue("id"))
-	}))
-	mux.HandleFunc("DELETE /v1/uploads/{id}", done(func(r *http.Request) error { return d.AbortUpload(r.PathValue("id")) }))
+	})))
+	mux.HandleFunc("DELETE /v1/uploads/{id}", t.inTurn(done(func(r *http.Request) error { return d.AbortUpload(r.PathValue("id")) })))
 }
 
 // serveContent answers with the bytes of a file, or a range of them (RFC 9110

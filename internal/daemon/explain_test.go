@@ -69,7 +69,7 @@ func TestExplainGoesByTheFilesAlone(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	putImage(t, s.Images, []byte("first stage of a board"))
-	if e := explained(); e.Reason != string(bootmenu.ReasonWrongFile) || e.Rule != "profile a: MLO is plain text, and x64-uefi starts EFI programs only" {
+	if e := explained(); e.Reason != string(bootmenu.ReasonWrongFile) || e.Rule != "matched every PXE client; but profile a: MLO is plain text, and x64-uefi starts EFI programs only" {
 		t.Errorf("with a file of another kind: %+v", e)
 	}
 	putImage(t, s.Images, efiProgram())

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"netbootd/bootmenu"
+	"netbootd/client"
 )
 
 // efiProgram is the beginning of an EFI program for x64.
@@ -65,6 +66,21 @@ func TestFilesAreWatchedBesideTheLoop(t *testing.T) {
 	}
 	if got := reason(); got != "" {
 		t.Errorf("with the file again: %q", got)
+	}
+
+	// What has happened while a profile was stopped is told when it starts.
+	if _, err := f.client.StopProfile(t.Context(), "a", client.TurnRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(f.opts.Settings.Images, "MLO")); err != nil {
+		t.Fatal(err)
+	}
+	since = f.log.count()
+	if _, err := f.client.StartProfile(t.Context(), "a", client.TurnRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.log.since(since, `msg="profile is degraded"`); !strings.Contains(got, "profile=a") {
+		t.Errorf("after the start: %q", got)
 	}
 
 	// A profile that is gone leaves nothing behind.
