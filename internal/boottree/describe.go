@@ -79,6 +79,17 @@ func (t *Tree) namedFiles(p *bootmenu.Profile, m bootmenu.Machine) []NamedFile {
 	return files
 }
 
+// Writes are the names of the texts that tell the machine's loader what to start.
+func (b Boot) Writes() []string {
+	switch {
+	case b.Decision.Generated():
+		return []string{bootmenu.ScriptName}
+	case b.Loader() == "":
+		return nil
+	}
+	return bootmenu.TextNames(b.Loader(), b.Machine.Arch)
+}
+
 // Loader is the kind of boot loader that starts the kernel, or Windows; empty if there
 // is neither.
 func (b Boot) Loader() bootmenu.Loader {

@@ -102,7 +102,11 @@ func (b *Builder) Build(ctx context.Context, l Loader, server netip.Addr) (path 
 	done := b.builds.DoChan(image, func() (any, error) {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxBuild)
 		defer cancel()
-		return nil, makeImage(limited, image, args)
+		err := makeImage(limited, image, args)
+		if err == nil {
+			removeOlder(image)
+		}
+		return nil, err
 	})
 	select {
 	case r := <-done:
@@ -113,7 +117,7 @@ func (b *Builder) Build(ctx context.Context, l Loader, server netip.Addr) (path 
 }
 
 // recipe is where an image is kept, and what grub-mkimage makes it from. The name
-// holds a digest of all that the bytes depend on.
+// ends in a digest of all that the bytes depend on.
 func (b *Builder) recipe(l Loader, server netip.Addr) (path string, args []string, err error) {
 	platform, ok := grubPlatforms[filepath.Base(l.Path)]
 	if !ok {
@@ -126,7 +130,21 @@ func (b *Builder) recipe(l Loader, server netip.Addr) (path string, args []strin
 		return "", nil, fmt.Errorf("GRUB cannot be made: %w", err)
 	}
 	digest := sha256.Sum256(fmt.Appendf(nil, "%q %d %d", args, kernel.Size(), kernel.ModTime().UnixNano()))
-	return filepath.Join(b.dir, fmt.Sprintf("grub-%s-%x%s", l.Arch, digest[:8], filepath.Ext(l.Name))), args, nil
+	return filepath.Join(b.dir, fmt.Sprintf("grub-%s-%s-%x%s", l.Arch, server, digest[:8], filepath.Ext(l.Name))), args, nil
+}
+
+// removeOlder removes the images for the same arch and address that were made from
+// another version of GRUB. A transfer of one goes on to its end, and one that cannot
+// be removed only takes room.
+func removeOlder(image string) {
+	dir, name := filepath.Split(image)
+	sameMachines := name[:strings.LastIndexByte(name, '-')+1]
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), sameMachines) && e.Name() != name {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // makeImage runs grub-mkimage. The file appears whole or not at all.
