@@ -32,15 +32,18 @@ type grubPlatform struct {
 // and what the texts that bootmenu writes use.
 var grubModules = []string{"tftp", "net", "normal", "configfile", "linux", "gzio", "chain", "boot", "echo", "sleep", "test", "true", "minicmd", "ls", "cat", "reboot", "halt", "regexp"}
 
-// The modules of PCs with EFI, whose kernels are told which screen there is.
-var efiModules = []string{"efinet", "all_video"}
+// The modules of EFI, which find the loader of a disk.
+var efiModules = []string{"efinet", "part_gpt", "part_msdos", "fat"}
+
+// pcModules are those of PCs with EFI, whose kernels are told which screen there is.
+var pcModules = append([]string{"all_video"}, efiModules...)
 
 // grubPlatforms are the platforms by their directory's name.
 var grubPlatforms = map[string]grubPlatform{
 	"i386-pc":    {bootmenu.ArchX86BIOS, "i386-pc-pxe", "grub.0", []string{"pxe", "pxechain", "biosdisk", "part_msdos"}},
-	"i386-efi":   {bootmenu.ArchX86UEFI, "i386-efi", "grub.efi", efiModules},
-	"x86_64-efi": {bootmenu.ArchX64UEFI, "x86_64-efi", "grub.efi", efiModules},
-	"arm64-efi":  {bootmenu.ArchARM64UEFI, "arm64-efi", "grub.efi", []string{"efinet", "fdt"}},
+	"i386-efi":   {bootmenu.ArchX86UEFI, "i386-efi", "grub.efi", pcModules},
+	"x86_64-efi": {bootmenu.ArchX64UEFI, "x86_64-efi", "grub.efi", pcModules},
+	"arm64-efi":  {bootmenu.ArchARM64UEFI, "arm64-efi", "grub.efi", append([]string{"fdt"}, efiModules...)},
 }
 
 // grubTools are the names under which distributions have grub-mkimage.

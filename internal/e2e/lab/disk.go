@@ -21,20 +21,22 @@ const (
 // RequirePrograms is [Require] for all that programs and disks are made with.
 func RequirePrograms() error { return Require(grubMkimage, grubForEFI+"/echo.mod") }
 
-// BIOSProgram is a program that writes a text to the first serial port and halts. A
-// BIOS starts it as an NBP, and as the first sector of a disk: both lie at 0x7c00.
+// BIOSProgram is a program that shows a text and halts. A BIOS starts it as an NBP,
+// and as the first sector of a disk: both lie at 0x7c00.
 func BIOSProgram(text string) []byte {
 	code := []byte{
 		0x31, 0xc0, // xor ax, ax
 		0x8e, 0xd8, // mov ds, ax
 		0xfc,             // cld
-		0xbe, 0x16, 0x7c, // mov si, 0x7c16: the text
-		0xba, 0xf8, 0x03, // mov dx, 0x3f8: the port
+		0xfb,             // sti: the BIOS writes the last letters beside it
+		0xbe, 0x1a, 0x7c, // mov si, 0x7c1a: the text
+		0xbb, 0x07, 0x00, // mov bx, 7
 		0xac,       // next: lodsb
+		0xb4, 0x0e, // mov ah, 0x0e: teletype output
 		0x84, 0xc0, // test al, al
-		0x74, 0x03, // jz done
-		0xee,       // out dx, al
-		0xeb, 0xf8, // jmp next
+		0x74, 0x04, // jz done
+		0xcd, 0x10, // int 0x10
+		0xeb, 0xf5, // jmp next
 		0xf4,       // done: hlt
 		0xeb, 0xfd, // jmp done
 	}

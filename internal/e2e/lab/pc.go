@@ -92,8 +92,12 @@ func (m *Machine) Type(keys string) error {
 	return err
 }
 
-// KeyDown is the arrow key.
-const KeyDown = "\x1b[B"
+// Keys that move through a menu.
+const (
+	KeyUp   = "\x1b[A"
+	KeyDown = "\x1b[B"
+	KeyEnd  = "\x1b[F"
+)
 
 // PowerOn connects a PC to the network and starts it. It boots from the network
 // and powers off instead of restarting. Without KVM on purpose: it is missing
