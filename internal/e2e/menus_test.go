@@ -37,20 +37,20 @@ func (c menuCase) String() string {
 	return text
 }
 
-// newMenuServer has a menu of four entries, each of which is a program that tells its
-// number.
-func (c menuCase) newMenuServer(t *testing.T, timeout string) (context.Context, *server) {
+// newMenuServer has a menu of so many entries, each of which is a program that tells
+// its number.
+func (c menuCase) newMenuServer(t *testing.T, entries int, timeout string) (context.Context, *server) {
 	t.Helper()
 	skipWithout(t, lab.RequirePrograms())
 	need(t, pxelinux, ldlinux, menuModule, grubBIOS)
 	profiles := make(map[string]string)
-	for i := range 4 {
-		profiles[fmt.Sprintf("e%d", i)] = fmt.Sprintf("title = \"Entry %d\"\nboot_file = \"programs/%[1]d\"\n", i)
+	for i := range entries {
+		profiles[fmt.Sprintf("e%d", i)] = fmt.Sprintf("title = \"Entry %d\"\norder = %[1]d\nboot_file = \"programs/%[1]d\"\n", i)
 	}
 	ctx, s := newBootServer(t, lab.Dnsmasq, profiles)
 	dir := filepath.Join(s.images, "programs")
 	makeDir(t, dir)
-	for i := range 4 {
+	for i := range entries {
 		c.makeProgram(ctx, t, filepath.Join(dir, fmt.Sprint(i)), fmt.Sprintf("entry %d runs", i))
 	}
 	settings := s.settings("eth0")
@@ -96,7 +96,7 @@ func TestEachLoaderStartsWhatIsPickedInItsMenu(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.String(), func(t *testing.T) {
-			ctx, s := tc.newMenuServer(t, "0s")
+			ctx, s := tc.newMenuServer(t, 4, "0s")
 			pc := powerOn(t, s.net, lab.PC{Firmware: tc.firmware})
 			if _, err := pc.Console.WaitFor(ctx, tc.shown); err != nil {
 				t.Fatal(err)
@@ -125,7 +125,7 @@ func TestEachMenuBootsFromDiskByItself(t *testing.T) {
 		{lab.BIOSiPXE, "ipxe", false},
 	} {
 		t.Run(c.String(), func(t *testing.T) {
-			ctx, s := c.newMenuServer(t, "1s")
+			ctx, s := c.newMenuServer(t, 2, "1s")
 			disk, err := lab.MakeDisk(ctx, s.dir, c.firmware, "the disk runs")
 			if err != nil {
 				t.Fatal(err)
@@ -139,5 +139,23 @@ func TestEachMenuBootsFromDiskByItself(t *testing.T) {
 				t.Error("netbootd delivered no menu")
 			}
 		})
+	}
+}
+
+// TestMenuOfFortyOnTheConsole walks through a long menu with the keys of a terminal:
+// to its end, past that of the screen, and up again. A BIOS holds 15 keys that nobody
+// has read yet.
+func TestMenuOfFortyOnTheConsole(t *testing.T) {
+	const entries, want = 40, 33
+	ctx, s := menuCase{firmware: lab.BIOSiPXE, loader: "ipxe"}.newMenuServer(t, entries, "0s")
+	pc := powerOn(t, s.net, lab.PC{Firmware: lab.BIOSiPXE})
+	if _, err := pc.Console.WaitFor(ctx, regexp.MustCompile(`Entry 5`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := pc.Type(lab.KeyEnd + strings.Repeat(lab.KeyUp, entries-1-want) + "\r"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pc.Console.WaitFor(ctx, regexp.MustCompile(fmt.Sprintf(`^entry %d runs`, want))); err != nil {
+		t.Fatal(err)
 	}
 }
