@@ -37,7 +37,6 @@ func (n *Network) PowerOnBoard(ctx context.Context, onLine func(string)) (*Board
 		return nil, err
 	}
 	cmd := exec.Command("qemu-system-aarch64", slices.Concat(boardHardware, []string{
-		"-no-reboot", "-nographic", "-monitor", "none", "-serial", "stdio", "-bios", ubootImage,
 		"-netdev", "tap,id=wire,script=no,downscript=no,ifname=" + tap,
 		// Not virtio: with U-Boot 2023.01 a burst that uses up the 32 receive
 		// buffers of its driver, as a TFTP window of 64 does, was the last that the
@@ -58,7 +57,7 @@ func (n *Network) PowerOnBoard(ctx context.Context, onLine func(string)) (*Board
 
 // WriteDeviceTree writes the device tree of such a board into a file.
 func WriteDeviceTree(ctx context.Context, file string) error {
-	out, err := exec.CommandContext(ctx, "qemu-system-aarch64", slices.Concat(boardHardware, []string{"-machine", "dumpdtb=" + file, "-display", "none"})...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "qemu-system-aarch64", slices.Concat(boardHardware, []string{"-machine", "dumpdtb=" + file})...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("device tree of the board: %w: %s", err, out)
 	}
@@ -66,7 +65,10 @@ func WriteDeviceTree(ctx context.Context, file string) error {
 }
 
 // boardHardware are the emulator's arguments that make the board what it is.
-var boardHardware = []string{"-machine", "virt,accel=tcg", "-cpu", "cortex-a57", "-m", "1024"}
+var boardHardware = []string{
+	"-machine", "virt,accel=tcg", "-cpu", "cortex-a57", "-m", "1024", "-bios", ubootImage,
+	"-no-reboot", "-nographic", "-monitor", "none", "-serial", "stdio",
+}
 
 // stopAutoboot presses keys before U-Boot looks for one: it counts down two
 // seconds only, which a busy machine may oversleep.
