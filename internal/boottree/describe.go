@@ -61,7 +61,7 @@ func (t *Tree) archsToDescribe(p *bootmenu.Profile) []bootmenu.Arch {
 // namedFiles are the files of p for one kind of machine.
 func (t *Tree) namedFiles(p *bootmenu.Profile, m bootmenu.Machine) []NamedFile {
 	boot := p.BootFor(m)
-	faults := t.faults(p, m, t.see)
+	faults := t.faults(p, m, "", t.see)
 	var files []NamedFile
 	for _, name := range boot.Files() {
 		f := NamedFile{Role: useOf(boot, name, m).Role.String(), Name: name}

@@ -243,3 +243,29 @@ func grubSet(t *testing.T) *loaders.Set {
 	}
 	return set
 }
+
+func TestAFileThatTurnsTheTextsOffForAllIsNamed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := &bootmenu.Profile{Name: "pc", Match: &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchX86BIOS}}, Boot: bootmenu.Boot{Kernel: "debian12/linux", Loader: bootmenu.LoaderPXELINUX}}
+	turnedOff := func(p *bootmenu.Profile) (names []string) {
+		for _, f := range h.Verify(p) {
+			if f.Fault == FaultTurnedOff && f.Warning {
+				names = append(names, f.Name)
+			}
+		}
+		return names
+	}
+	writeFile(t, filepath.Join(h.images, "pxelinux.cfg/01-52-54-00-00-00-99"), "for another machine alone")
+	if got := turnedOff(p); len(got) != 0 {
+		t.Errorf("warned of %v", got)
+	}
+	writeFile(t, filepath.Join(h.images, "pxelinux.cfg/default"), "for all")
+	if got := turnedOff(p); len(got) != 1 || got[0] != "pxelinux.cfg/default" {
+		t.Errorf("warned of %v, want pxelinux.cfg/default", got)
+	}
+	p.Boot.Loader = bootmenu.LoaderIPXE
+	if got := turnedOff(p); len(got) != 0 {
+		t.Errorf("iPXE does not read it: warned of %v", got)
+	}
+}
