@@ -3,7 +3,9 @@ package boottree
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -267,5 +269,28 @@ func TestAFileThatTurnsTheTextsOffForAllIsNamed(t *testing.T) {
 	p.Boot.Loader = bootmenu.LoaderIPXE
 	if got := turnedOff(p); len(got) != 0 {
 		t.Errorf("iPXE does not read it: warned of %v", got)
+	}
+}
+
+func TestWhatIsWrittenForEachLoaderIsNamed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.SetPlan(bootmenu.NewCatalog(nil, nil, bootmenu.Menu{}), grubSet(t))
+	archs := []bootmenu.Arch{bootmenu.ArchX64UEFI, bootmenu.ArchARM64UBoot, bootmenu.ArchRPi}
+	p := &bootmenu.Profile{Name: "all", Match: &bootmenu.Match{Arch: archs}, Boot: bootmenu.Boot{Kernel: "debian12/linux", Loader: bootmenu.LoaderGRUB}}
+	got := make(map[string]string)
+	for _, b := range h.Describe(p) {
+		if !b.Machine.IPXE || b.Machine.Arch == bootmenu.ArchX64UEFI {
+			got[fmt.Sprintf("%v %v", b.Machine.Arch, b.Machine.IPXE)] = strings.Join(b.Writes(), " ")
+		}
+	}
+	want := map[string]string{
+		"x64-uefi false":    "grub/grub.cfg",
+		"x64-uefi true":     "netbootd/boot.ipxe",
+		"arm64-uboot false": "pxelinux.cfg/default extlinux/extlinux.conf boot.scr.uimg",
+		"rpi false":         "config.txt cmdline.txt",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("written: %v, want %v", got, want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"netbootd/internal/e2e/lab"
@@ -37,6 +38,15 @@ func TestPXELINUXReadsItsConfiguration(t *testing.T) {
 	}
 	if _, err := pc.Console.WaitFor(ctx, regexp.MustCompile(`pxelinux has read this`)); err != nil {
 		t.Fatal(err)
+	}
+	warning := regexp.MustCompile(`level=WARN msg="a hand-written file stands in for what is generated" profile=pc why="pxelinux\.cfg/default was written by hand, `)
+	if _, err := s.proc.Stderr.WaitFor(ctx, warning); err != nil {
+		t.Error(err)
+	}
+	for _, command := range []string{"check", "status"} {
+		if out, _ := s.command(ctx, command).CombinedOutput(); !strings.Contains(string(out), "pxelinux.cfg/default was written by hand") {
+			t.Errorf("netbootd %s does not warn of it:\n%s", command, out)
+		}
 	}
 }
 
