@@ -168,6 +168,27 @@ func IsLoaderText(name string) bool {
 	return strings.HasPrefix(base, grubConf) || base == ubootScript || base == ubootOld
 }
 
+// TextNames are the names of the texts of ours that tell a loader of that kind what to
+// start on machines of that arch: of each series that it goes through the last one.
+func TextNames(kind Loader, a Arch) []string {
+	pxelinux, grub := path.Join(pxelinuxDir, "default"), path.Join(grubDir, grubConf)
+	switch fw := a.Firmware(); {
+	case fw == FirmwareUBoot:
+		return []string{pxelinux, path.Join(extlinuxDir, extlinuxConf), ubootScript}
+	case fw == FirmwareRPi:
+		return []string{rpiConfig, rpiCmdline}
+	}
+	switch kind {
+	case LoaderIPXE:
+		return []string{ScriptName}
+	case LoaderGRUB, LoaderShim:
+		return []string{grub}
+	case LoaderPXELINUX:
+		return []string{pxelinux}
+	}
+	return nil
+}
+
 // WithoutRPiPrefix is a name without the directory that a Raspberry Pi puts in
 // front of all its names: the last eight digits of its serial number, or its MAC
 // address with dashes, in either case.

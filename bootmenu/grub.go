@@ -15,7 +15,7 @@ func GRUBConfig(d Decision, m Machine) ([]byte, error) {
 	var sb strings.Builder
 	switch {
 	case d.Boot.Instead == InsteadDisk:
-		sb.WriteString(grubDisk)
+		sb.WriteString(grubDisk(m.Arch))
 	case d.Profile == "":
 		writeGRUBMenu(&sb, d, m)
 	case d.Boot.BootFile != "":
@@ -67,14 +67,27 @@ func writeGRUBFailed(sb *strings.Builder, d Decision) {
 	fmt.Fprintf(sb, "echo %s\nsleep 10\nexit\n", grubQuote("netbootd: the files of profile "+d.Profile+" could not be loaded"))
 }
 
-// grubDisk starts the first disk of a BIOS, and leaves UEFI and whatever has no
-// disk to the firmware's next boot device.
-const grubDisk = `if [ "$grub_platform" = pc ]; then
+// grubDisk starts the first disk of a BIOS. On UEFI it is up to GRUB to look for a
+// loader on the disks, in the directory for removable media before those of vendors:
+// it can only end with success, after which EDK2 does not go on to the next boot
+// device but shows its own menu. A pattern whose file is not there stands for itself,
+// and loading it fails.
+func grubDisk(a Arch) string {
+	suffix, ok := map[Arch]string{ArchX86UEFI: "ia32", ArchX64UEFI: "x64", ArchARM64UEFI: "aa64"}[a]
+	if !ok {
+		return `if [ "$grub_platform" = pc ]; then
   set root=hd0
   if chainloader +1; then boot; fi
 fi
 exit
 `
+	}
+	return fmt.Sprintf(`for loader in (*)/EFI/BOOT/BOOT%s.EFI (*)/EFI/*/shim%s.efi (*)/EFI/*/grub%[2]s.efi; do
+  if chainloader "$loader"; then boot; fi
+done
+exit
+`, strings.ToUpper(suffix), suffix)
+}
 
 // writeGRUBMenu draws the menu, with a submenu for each group. Each entry is a text
 // of its own: asking for it tells the server which profile was chosen.
@@ -110,7 +123,7 @@ func writeGRUBMenu(sb *strings.Builder, d Decision, m Machine) {
 		fmt.Fprintf(sb, "set timeout=%d\n", (d.Look.Timeout+time.Second-1)/time.Second)
 	}
 	fmt.Fprintf(sb, "set default=%s\n", grubQuote(chosen))
-	fmt.Fprintf(sb, "menuentry 'Boot from disk' --id %s {\n%s}\n%s", diskID, grubDisk, entries.String())
+	fmt.Fprintf(sb, "menuentry 'Boot from disk' --id %s {\n%s}\n%s", diskID, grubDisk(m.Arch), entries.String())
 }
 
 // startable are the entries of a menu that a loader other than iPXE can start.

@@ -25,6 +25,9 @@ func UBootScript(d Decision, m Machine) ([]byte, error) {
 // ubootText is the script. The initrd is loaded last, because its size is in
 // ${filesize} only until the next file. Without a device tree of the profile's the
 // kernel gets the one that the board's environment names, else U-Boot's own.
+//
+// It has no exit: that of U-Boot 2023.01 does not end a script if it stands behind
+// ||. Nor can it make "source" fail there.
 func ubootText(d Decision, m Machine) (string, error) {
 	if err := ubootCanStart(d); err != nil {
 		return "", err
@@ -36,22 +39,24 @@ func ubootText(d Decision, m Machine) (string, error) {
 	var sb strings.Builder
 	fmt.Fprintf(&sb, "echo %s\n", ubootQuote("netbootd: "+d.Title))
 	fmt.Fprintf(&sb, "setenv bootargs %s\n", ubootQuote(b.Cmdline))
-	fmt.Fprintf(&sb, "tftpboot ${kernel_addr_r} %s || exit 1\n", ubootQuote(b.Kernel))
+	loads := []string{"tftpboot ${kernel_addr_r} " + ubootQuote(b.Kernel)}
 	if b.FDT != "" {
-		fmt.Fprintf(&sb, "tftpboot ${fdt_addr_r} %s || exit 1\nsetenv netbootd_fdt ${fdt_addr_r}\n", ubootQuote(b.FDT))
+		sb.WriteString("setenv netbootd_fdt ${fdt_addr_r}\n")
+		loads = append(loads, `test -n "${fdt_addr_r}"`, "tftpboot ${fdt_addr_r} "+ubootQuote(b.FDT))
 	} else {
 		sb.WriteString("setenv netbootd_fdt ${fdt_addr}\nif test -z \"${netbootd_fdt}\"; then setenv netbootd_fdt ${fdtcontroladdr}; fi\n")
 	}
 	initrd := "-"
 	if len(b.Initrd) > 0 {
-		fmt.Fprintf(&sb, "tftpboot ${ramdisk_addr_r} %s || exit 1\n", ubootQuote(b.Initrd[0]))
+		loads = append(loads, "tftpboot ${ramdisk_addr_r} "+ubootQuote(b.Initrd[0]))
 		initrd = "${ramdisk_addr_r}:${filesize}"
 	}
 	var starts []string
 	for _, command := range bootCommands(m.Arch) {
 		starts = append(starts, fmt.Sprintf("%s ${kernel_addr_r} %s ${netbootd_fdt}", command, initrd))
 	}
-	sb.WriteString(strings.Join(starts, " || ") + "\n")
+	fmt.Fprintf(&sb, "if %s; then\n  %s\nfi\n", strings.Join(loads, " && "), strings.Join(starts, " || "))
+	fmt.Fprintf(&sb, "echo %s\n", ubootQuote("netbootd: profile "+d.Profile+" could not be started"))
 	return sb.String(), nil
 }
 

@@ -61,7 +61,7 @@ func (t *Tree) archsToDescribe(p *bootmenu.Profile) []bootmenu.Arch {
 // namedFiles are the files of p for one kind of machine.
 func (t *Tree) namedFiles(p *bootmenu.Profile, m bootmenu.Machine) []NamedFile {
 	boot := p.BootFor(m)
-	faults := t.faults(p, m, t.see)
+	faults := t.faults(p, m, "", t.see)
 	var files []NamedFile
 	for _, name := range boot.Files() {
 		f := NamedFile{Role: useOf(boot, name, m).Role.String(), Name: name}
@@ -77,6 +77,17 @@ func (t *Tree) namedFiles(p *bootmenu.Profile, m bootmenu.Machine) []NamedFile {
 		files = append(files, f)
 	}
 	return files
+}
+
+// Writes are the names of the texts that tell the machine's loader what to start.
+func (b Boot) Writes() []string {
+	switch {
+	case b.Decision.Generated():
+		return []string{bootmenu.ScriptName}
+	case b.Loader() == "":
+		return nil
+	}
+	return bootmenu.TextNames(b.Loader(), b.Machine.Arch)
 }
 
 // Loader is the kind of boot loader that starts the kernel, or Windows; empty if there

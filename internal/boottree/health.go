@@ -44,8 +44,9 @@ type place struct{ root, name string }
 
 // A machineKind is all of a machine that matters for whether it can start a file.
 type machineKind struct {
-	arch bootmenu.Arch
-	ipxe bool
+	arch   bootmenu.Arch
+	ipxe   bool
+	drawer bootmenu.Loader // that draws the menu which the file is started from; empty: what is started is no entry, or iPXE's
 }
 
 // A verdict is why a machine cannot boot a profile; the zero value: it can.
@@ -146,7 +147,11 @@ func (h *Health) Check(d bootmenu.Decision, m bootmenu.Machine) bootmenu.Decisio
 		return silenced(d, v)
 	}
 	if d.Profile != "" {
-		if v := h.verdict(state, d.Profile, m, d.ChoseLoader() && d.Boot.LoaderOn(m.Arch) == bootmenu.LoaderIPXE); v.reason != "" {
+		kinds := []machineKind{{arch: m.Arch, ipxe: m.IPXE}}
+		if d.ChoseLoader() && d.Boot.LoaderOn(m.Arch) == bootmenu.LoaderIPXE {
+			kinds = append(kinds, machineKind{arch: m.Arch, ipxe: true})
+		}
+		if v := h.verdict(state, d.Profile, kinds); v.reason != "" {
 			return silenced(d, v)
 		}
 		return d
@@ -154,14 +159,25 @@ func (h *Health) Check(d bootmenu.Decision, m bootmenu.Machine) bootmenu.Decisio
 	return h.checkMenu(state, d, m)
 }
 
-// checkMenu is d without the entries that m cannot start. Firmware may draw the menu
-// itself or be given iPXE for it, so an entry must be right for both.
+// startedBy are the kinds of machine that an entry of the menu of d must be right for.
+// Firmware may draw the menu itself or be given iPXE for it, so it must be for both;
+// another loader does not let anybody else draw it.
+func (h *Health) startedBy(d bootmenu.Decision, m bootmenu.Machine) []machineKind {
+	drawer := d.Look.Loader
+	if drawer != bootmenu.LoaderIPXE && d.File != "" && d.File == h.tree.Loaders().Preferred()[bootmenu.LoaderFor{Arch: m.Arch, Kind: drawer}] {
+		return []machineKind{{arch: m.Arch, drawer: drawer}}
+	}
+	return []machineKind{{arch: m.Arch, ipxe: m.IPXE}, {arch: m.Arch, ipxe: true}}
+}
+
+// checkMenu is d without the entries that m cannot start.
 func (h *Health) checkMenu(state *healthState, d bootmenu.Decision, m bootmenu.Machine) bootmenu.Decision {
 	var left []*bootmenu.Profile
 	var out []string
 	var first verdict
+	kinds := h.startedBy(d, m)
 	for _, p := range d.Menu {
-		v := h.verdict(state, p.Name, m, true)
+		v := h.verdict(state, p.Name, kinds)
 		if v.reason == "" {
 			left = append(left, p)
 			continue
@@ -207,16 +223,12 @@ func (h *Health) loaderVerdict(state *healthState, d bootmenu.Decision, m bootme
 	return verdict{}
 }
 
-// verdict is that of a profile for m, and for what m is once it runs iPXE if that is
-// what is handed out first.
-func (h *Health) verdict(state *healthState, name string, m bootmenu.Machine, thenIPXE bool) verdict {
+// verdict is that of a profile for a machine that is of each of those kinds in turn:
+// the first that it is not right for tells.
+func (h *Health) verdict(state *healthState, name string, kinds []machineKind) (v verdict) {
 	s := state.subjects[name]
-	if s == nil {
-		return verdict{}
-	}
-	v := h.verdictFor(state, s, machineKind{m.Arch, m.IPXE})
-	if v.reason == "" && thenIPXE {
-		return h.verdictFor(state, s, machineKind{m.Arch, true})
+	for i := 0; s != nil && i < len(kinds) && v.reason == ""; i++ {
+		v = h.verdictFor(state, s, kinds[i])
 	}
 	return v
 }
@@ -237,7 +249,7 @@ func (h *Health) verdictFor(state *healthState, s *subject, kind machineKind) ve
 		return l, known
 	}
 	var v verdict
-	faults := Faults(h.tree.faults(s.profile, bootmenu.Machine{Arch: kind.arch, IPXE: kind.ipxe}, lookup))
+	faults := Faults(h.tree.faults(s.profile, bootmenu.Machine{Arch: kind.arch, IPXE: kind.ipxe}, kind.drawer, lookup))
 	if len(faults) > 0 {
 		v = verdict{faults[0].Fault.reason(), fmt.Sprintf("profile %s: %s", s.profile.Name, Summary(faults))}
 	}

@@ -222,3 +222,27 @@ func BenchmarkHealthCheck(b *testing.B) {
 		health.Check(d, m)
 	}
 }
+
+// TestAnEntryMustBeRightForWhatDrawsTheMenu has a script for a kernel, which iPXE
+// would run.
+func TestAnEntryMustBeRightForWhatDrawsTheMenu(t *testing.T) {
+	t.Parallel()
+	script := &bootmenu.Profile{Name: "script", Boot: bootmenu.Boot{Kernel: "script.ipxe"}}
+	linux := &bootmenu.Profile{Name: "linux", Boot: bootmenu.Boot{Kernel: "x64"}}
+	h := newHouse(t)
+	writeFile(t, filepath.Join(h.images, "script.ipxe"), "#!ipxe\n")
+	writeFile(t, filepath.Join(h.images, "x64"), linuxX64())
+	set := grubSet(t)
+	health := NewHealth(h.Tree)
+	profiles := []*bootmenu.Profile{linux, script}
+	health.Watch(profiles, set)
+	h.SetPlan(bootmenu.NewCatalog(profiles, set.Preferred(), bootmenu.Menu{Loader: bootmenu.LoaderGRUB}), set)
+	uefi := bootmenu.Machine{MAC: pcMAC, Arch: bootmenu.ArchX64UEFI}
+	if d := h.answer(health, uefi); names(d.Menu) != "linux" || d.File != "loaders/x64-uefi/grub/grub.efi" {
+		t.Errorf("GRUB would draw %q: %+v", names(d.Menu), d)
+	}
+	uefi.IPXE = true
+	if d := h.answer(health, uefi); names(d.Menu) != "linux script" {
+		t.Errorf("iPXE would draw %q: %+v", names(d.Menu), d)
+	}
+}

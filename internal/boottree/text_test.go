@@ -3,7 +3,9 @@ package boottree
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -108,11 +110,12 @@ func TestALoaderIsToldThatItsMachineIsDone(t *testing.T) {
 		return bootmenu.Assignments{Done: bootmenu.Assignment{ID: 1, Profile: "installer"}}
 	}
 	h.SetPlan(bootmenu.NewCatalog(nil, nil, bootmenu.Menu{}), h.Loaders())
-	for _, m := range []bootmenu.Machine{pc, uefiPC} {
+	for m, grub := range map[*bootmenu.Machine]string{&pc: "chainloader +1", &uefiPC: "/EFI/BOOT/BOOTX64.EFI"} {
+		m := *m // its own copy
 		h.links.Decided(m, h.Select(m))
 		h.links.Learn(bootmenu.Machine{MAC: m.MAC, Addr: pcAddr, Arch: m.Arch})
 		h.serves(t, bootmenu.ScriptName, LayerGenerated, "sanboot")
-		h.serves(t, "grub/grub.cfg", LayerGenerated, "chainloader +1")
+		h.serves(t, "grub/grub.cfg", LayerGenerated, grub)
 		h.serves(t, "pxelinux.cfg/default", LayerGenerated, "LOCALBOOT")
 	}
 }
@@ -258,4 +261,53 @@ func grubSet(t *testing.T) *loaders.Set {
 		t.Fatalf("found %v, skipped %v (the Debian package grub-common has grub-mkimage)", set.All(), set.Skipped)
 	}
 	return set
+}
+
+func TestAFileThatTurnsTheTextsOffForAllIsNamed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := &bootmenu.Profile{Name: "pc", Match: &bootmenu.Match{Arch: []bootmenu.Arch{bootmenu.ArchX86BIOS}}, Boot: bootmenu.Boot{Kernel: "debian12/linux", Loader: bootmenu.LoaderPXELINUX}}
+	turnedOff := func(p *bootmenu.Profile) (names []string) {
+		for _, f := range h.Verify(p) {
+			if f.Fault == FaultTurnedOff && f.Warning {
+				names = append(names, f.Name)
+			}
+		}
+		return names
+	}
+	writeFile(t, filepath.Join(h.images, "pxelinux.cfg/01-52-54-00-00-00-99"), "for another machine alone")
+	if got := turnedOff(p); len(got) != 0 {
+		t.Errorf("warned of %v", got)
+	}
+	writeFile(t, filepath.Join(h.images, "pxelinux.cfg/default"), "for all")
+	if got := turnedOff(p); len(got) != 1 || got[0] != "pxelinux.cfg/default" {
+		t.Errorf("warned of %v, want pxelinux.cfg/default", got)
+	}
+	p.Boot.Loader = bootmenu.LoaderIPXE
+	if got := turnedOff(p); len(got) != 0 {
+		t.Errorf("iPXE does not read it: warned of %v", got)
+	}
+}
+
+func TestWhatIsWrittenForEachLoaderIsNamed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.SetPlan(bootmenu.NewCatalog(nil, nil, bootmenu.Menu{}), grubSet(t))
+	archs := []bootmenu.Arch{bootmenu.ArchX64UEFI, bootmenu.ArchARM64UBoot, bootmenu.ArchRPi}
+	p := &bootmenu.Profile{Name: "all", Match: &bootmenu.Match{Arch: archs}, Boot: bootmenu.Boot{Kernel: "debian12/linux", Loader: bootmenu.LoaderGRUB}}
+	got := make(map[string]string)
+	for _, b := range h.Describe(p) {
+		if !b.Machine.IPXE || b.Machine.Arch == bootmenu.ArchX64UEFI {
+			got[fmt.Sprintf("%v %v", b.Machine.Arch, b.Machine.IPXE)] = strings.Join(b.Writes(), " ")
+		}
+	}
+	want := map[string]string{
+		"x64-uefi false":    "grub/grub.cfg",
+		"x64-uefi true":     "netbootd/boot.ipxe",
+		"arm64-uboot false": "pxelinux.cfg/default extlinux/extlinux.conf boot.scr.uimg",
+		"rpi false":         "config.txt cmdline.txt",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("written: %v, want %v", got, want)
+	}
 }

@@ -1,6 +1,7 @@
 package boottree
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,6 +23,7 @@ const (
 	FaultForbidden Fault = "forbidden"  // there is something of that name that may not be served
 	FaultWrongFile Fault = "wrong_file" // a file that the machine it is for cannot start
 	FaultNoLoader  Fault = "no_loader"  // none for an arch that needs one
+	FaultTurnedOff Fault = "turned_off" // texts that are not generated, for any machine; always a warning
 )
 
 // A Finding is one fault of a profile on this host.
@@ -64,7 +66,7 @@ func (t *Tree) Verify(p *bootmenu.Profile) []Finding {
 	for _, arch := range Archs(p) {
 		for _, ipxe := range []bool{false, true} {
 			m := bootmenu.Machine{Arch: arch, IPXE: ipxe}
-			for _, f := range append(t.faults(p, m, t.see), t.withoutLoader(p, m)...) {
+			for _, f := range slices.Concat(t.faults(p, m, "", t.see), t.withoutLoader(p, m), t.turnedOff(p, m)) {
 				if !slices.ContainsFunc(found, f.repeats) {
 					found = append(found, f)
 				}
@@ -97,10 +99,39 @@ func Archs(p *bootmenu.Profile) []bootmenu.Arch {
 	return archs
 }
 
-// faults are those of the files that p names for one kind of machine, by what look
-// tells.
-func (t *Tree) faults(p *bootmenu.Profile, m bootmenu.Machine, look lookup) []Finding {
+// turnedOff tells of the hand-written files among the shared images because of which
+// no machine of that kind gets the text of p: a distribution's tree, unpacked at the
+// top, brings some.
+func (t *Tree) turnedOff(p *bootmenu.Profile, m bootmenu.Machine) []Finding {
 	boot := p.BootFor(m)
+	if boot.Kernel == "" || m.IPXE {
+		return nil
+	}
+	var found []Finding
+	for _, name := range bootmenu.TextNames(boot.LoaderOn(m.Arch), m.Arch) {
+		probe, ok := bootmenu.ProbeFor(name, bootmenu.Machine{Arch: m.Arch}) // one that only the names for all are meant for
+		if !ok {
+			continue
+		}
+		above := t.opts.Images.Names(probe.Dir)
+		if i := slices.IndexFunc(above, probe.Has); i >= 0 {
+			byHand := path.Join(probe.Dir, above[i])
+			found = append(found, Finding{
+				Profile: p.Name, Fault: FaultTurnedOff, Warning: true, Arch: bootmenu.ArchUnknown, Name: byHand,
+				Text: byHand + " was written by hand, so its machines read that and not what is generated",
+				Hint: "if that is not meant, move it away: unpack the netboot tree of a distribution into a directory of its own",
+			})
+		}
+	}
+	return found
+}
+
+// faults are those of the files that p names for one kind of machine, by what look
+// tells. If a loader draws the menu that p is an entry of, it starts the kernel,
+// whatever p says.
+func (t *Tree) faults(p *bootmenu.Profile, m bootmenu.Machine, drawer bootmenu.Loader, look lookup) []Finding {
+	boot := p.BootFor(m)
+	boot.Loader = cmp.Or(drawer, boot.Loader)
 	if !boot.Bootable(m.Arch) {
 		return nil
 	}

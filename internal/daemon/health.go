@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"netbootd/bootmenu"
@@ -37,17 +38,21 @@ func (d *Daemon) tellFaults(p *bootmenu.Profile) {
 	}
 	d.telling.Lock()
 	defer d.telling.Unlock()
-	faults := boottree.Faults(d.tree.Verify(p))
-	before, now := d.faults[p.Name], boottree.Summary(faults)
+	found := slices.DeleteFunc(d.tree.Verify(p), func(f boottree.Finding) bool { return f.Warning && f.Fault != boottree.FaultTurnedOff })
+	before, now := d.faults[p.Name], boottree.Summary(found)
 	d.faults[p.Name] = now
-	d.metrics.Degraded(p.Name, now != "")
+	d.metrics.Degraded(p.Name, len(boottree.Faults(found)) > 0)
 	switch {
 	case now == before:
 	case now == "":
 		d.opts.Logger.Info("profile is whole again", "profile", p.Name)
 	default:
-		for _, f := range faults {
-			d.opts.Logger.Warn("profile is degraded", "profile", p.Name, "why", f.Text, "hint", f.Hint)
+		for _, f := range found {
+			message := "profile is degraded"
+			if f.Fault == boottree.FaultTurnedOff {
+				message = "a hand-written file stands in for what is generated"
+			}
+			d.opts.Logger.Warn(message, "profile", p.Name, "why", f.Text, "hint", f.Hint)
 		}
 	}
 }

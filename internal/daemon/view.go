@@ -48,16 +48,13 @@ func bootView(b boottree.Boot) control.ProfileBoot {
 	v := control.ProfileBoot{
 		Arch: b.Machine.Arch.String(), IPXE: b.Machine.IPXE,
 		File: b.Decision.File, Instead: string(b.Decision.Boot.Instead),
-		Loader: string(b.Loader()), Root: b.Decision.Boot.Root, Cmdline: b.Decision.Boot.Cmdline,
+		Loader: string(b.Loader()), Root: b.Decision.Boot.Root, Cmdline: b.Decision.Boot.Cmdline, Generated: b.Writes(),
 	}
 	if b.Machine.Arch == bootmenu.ArchUnknown {
 		v.Arch = "any"
 	}
 	if b.Decision.Silent() {
 		v.Why = b.Decision.Why
-	}
-	if b.Decision.Generated() || b.Decision.ChoseLoader() && b.Loader() == bootmenu.LoaderIPXE {
-		v.Generated = append(v.Generated, bootmenu.ScriptName)
 	}
 	for _, f := range b.Files {
 		v.Files = append(v.Files, control.ProfileFile{Role: f.Role, Name: f.Name, Layer: string(f.Layer), Size: f.Size, Kind: f.Kind, Problem: f.Problem})

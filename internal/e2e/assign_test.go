@@ -186,30 +186,52 @@ func TestStockClientsSayThatTheyAreDone(t *testing.T) {
 }
 
 // A PC that is installed once runs its installer, and boots from disk the next
-// time: the loader on the way consumes nothing, what stands for a kernel does.
+// time: the loader on the way and its text consume nothing, the kernel does.
 func TestRealFirmwareIsInstalledOnce(t *testing.T) {
-	for firmware, disk := range map[lab.Firmware]*regexp.Regexp{
-		lab.UEFI:     regexp.MustCompile(`PXE-E21: Remote boot cancelled`),
-		lab.BIOSiPXE: regexp.MustCompile(`No bootable device`),
+	const script, kernel = "kernel = \"installer.ipxe\"\n", "kernel = \"linux\"\ncmdline = \"console=ttyS0\"\n"
+	var (
+		scriptRuns = regexp.MustCompile(`^the installer runs`)
+		kernelRuns = regexp.MustCompile(`Linux version`)
+		// A disk would be tried after all the other ways of UEFI to boot from the network.
+		goesOn = regexp.MustCompile(`PXE-E21: Remote boot cancelled`)
+	)
+	for _, tc := range []struct {
+		firmware  lab.Firmware
+		loader    string
+		profile   string
+		runs      *regexp.Regexp
+		afterward *regexp.Regexp // what the console shows the next time
+	}{
+		{lab.UEFI, "iPXE", script, scriptRuns, goesOn},
+		{lab.BIOSiPXE, "iPXE", script, scriptRuns, diskRuns},
+		{lab.UEFI, "GRUB", kernel + "loader = \"grub\"\n", kernelRuns, goesOn},
+		{lab.BIOSPlainPXE, "PXELINUX", kernel + "loader = \"pxelinux\"\n", kernelRuns, diskRuns},
 	} {
-		t.Run(firmware.String(), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%v through %s", tc.firmware, tc.loader), func(t *testing.T) {
 			const mac = "52:54:00:00:00:09"
-			ctx, s := newBootServer(t, lab.Dnsmasq, map[string]string{"installer": "kernel = \"installer.ipxe\"\n"})
+			skipWithout(t, lab.RequirePrograms())
+			need(t, pxelinux, ldlinux)
+			ctx, s := newBootServer(t, lab.Dnsmasq, map[string]string{"installer": tc.profile})
 			writeFile(t, filepath.Join(s.images, "installer.ipxe"), "#!ipxe\necho the installer runs\nshell\n")
+			s.link(t, filepath.Join(debianInstaller(t), "linux"), "linux")
+			disk, err := lab.MakeDisk(ctx, s.dir, tc.firmware, "the disk runs")
+			if err != nil {
+				t.Fatal(err)
+			}
 			s.start(ctx, t)
 			if out, err := s.command(ctx, "boot", mac, "installer", "--once").CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			pc := powerOn(t, s.net, lab.PC{Firmware: firmware, MAC: mac})
-			if _, err := pc.Console.WaitFor(ctx, regexp.MustCompile(`^the installer runs`)); err != nil {
+			pc := powerOn(t, s.net, lab.PC{Firmware: tc.firmware, MAC: mac, Disk: disk})
+			if _, err := pc.Console.WaitFor(ctx, tc.runs); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := s.proc.Stderr.WaitFor(ctx, regexp.MustCompile(consumed.String()+`.* mac=`+mac+` profile=installer by=delivered`)); err != nil {
 				t.Fatal(err)
 			}
 			pc.PowerOff()
-			again := powerOn(t, s.net, lab.PC{Firmware: firmware, MAC: mac})
-			if _, err := again.Console.WaitFor(ctx, disk); err != nil {
+			again := powerOn(t, s.net, lab.PC{Firmware: tc.firmware, MAC: mac, Disk: disk})
+			if _, err := again.Console.WaitFor(ctx, tc.afterward); err != nil {
 				t.Fatal(err)
 			}
 			if log := strings.Join(s.proc.Stderr.Lines(), "\n"); !strings.Contains(log, "profile=(disk)") {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"netbootd/internal/e2e/lab"
@@ -19,24 +20,33 @@ const (
 )
 
 // TestPXELINUXReadsItsConfiguration has PXELINUX ask for its module and for its
-// configuration, of which there is only the last of all the names it tries.
+// configuration. Somebody wrote the last of all the names it tries by hand, so none
+// of those before it is written from the profile.
 func TestPXELINUXReadsItsConfiguration(t *testing.T) {
 	need(t, pxelinux, ldlinux)
-	ctx, s := newBootServer(t, lab.Dnsmasq, map[string]string{"board": "boot_file = \"pxelinux.0\"\n[match]\nmac = [\"52:54:00:*\"]\n"})
-	copyFile(t, pxelinux, filepath.Join(s.images, "pxelinux.0"))
-	copyFile(t, ldlinux, filepath.Join(s.images, "ldlinux.c32"))
+	ctx, s := newBootServer(t, lab.Dnsmasq, map[string]string{"pc": "kernel = \"linux\"\nloader = \"pxelinux\"\n[match]\nmac = [\"52:54:00:*\"]\narch = [\"x86-bios\"]\n"})
+	s.link(t, filepath.Join(debianInstaller(t), "linux"), "linux")
 	makeDir(t, filepath.Join(s.images, "pxelinux.cfg"))
 	writeFile(t, filepath.Join(s.images, "pxelinux.cfg", "default"), "SERIAL 0\nSAY pxelinux has read this\nPROMPT 1\n")
 	s.start(ctx, t)
-	pc := powerOn(t, s.net, lab.PC{Firmware: lab.BIOSiPXE})
+	pc := powerOn(t, s.net, lab.PC{Firmware: lab.BIOSPlainPXE})
 	for _, name := range []string{"ldlinux.c32", "pxelinux.cfg/default"} {
-		delivered := regexp.MustCompile(fmt.Sprintf(`file delivered.* file=%s .*blksize=1408 `, regexp.QuoteMeta(name)))
+		delivered := regexp.MustCompile(fmt.Sprintf(`file delivered.* file=loaders/x86-bios/pxelinux/%s .*blksize=1408 `, regexp.QuoteMeta(name)))
 		if _, err := s.proc.Stderr.WaitFor(ctx, delivered); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := pc.Console.WaitFor(ctx, regexp.MustCompile(`pxelinux has read this`)); err != nil {
 		t.Fatal(err)
+	}
+	warning := regexp.MustCompile(`level=WARN msg="a hand-written file stands in for what is generated" profile=pc why="pxelinux\.cfg/default was written by hand, `)
+	if _, err := s.proc.Stderr.WaitFor(ctx, warning); err != nil {
+		t.Error(err)
+	}
+	for _, command := range []string{"check", "status"} {
+		if out, _ := s.command(ctx, command).CombinedOutput(); !strings.Contains(string(out), "pxelinux.cfg/default was written by hand") {
+			t.Errorf("netbootd %s does not warn of it:\n%s", command, out)
+		}
 	}
 }
 

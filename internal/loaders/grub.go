@@ -32,15 +32,18 @@ type grubPlatform struct {
 // and what the texts that bootmenu writes use.
 var grubModules = []string{"tftp", "net", "normal", "configfile", "linux", "gzio", "chain", "boot", "echo", "sleep", "test", "true", "minicmd", "ls", "cat", "reboot", "halt", "regexp"}
 
-// The modules of PCs with EFI, whose kernels are told which screen there is.
-var efiModules = []string{"efinet", "all_video"}
+// The modules of EFI, which find the loader of a disk.
+var efiModules = []string{"efinet", "part_gpt", "part_msdos", "fat"}
+
+// pcModules are those of PCs with EFI, whose kernels are told which screen there is.
+var pcModules = append([]string{"all_video"}, efiModules...)
 
 // grubPlatforms are the platforms by their directory's name.
 var grubPlatforms = map[string]grubPlatform{
 	"i386-pc":    {bootmenu.ArchX86BIOS, "i386-pc-pxe", "grub.0", []string{"pxe", "pxechain", "biosdisk", "part_msdos"}},
-	"i386-efi":   {bootmenu.ArchX86UEFI, "i386-efi", "grub.efi", efiModules},
-	"x86_64-efi": {bootmenu.ArchX64UEFI, "x86_64-efi", "grub.efi", efiModules},
-	"arm64-efi":  {bootmenu.ArchARM64UEFI, "arm64-efi", "grub.efi", []string{"efinet", "fdt"}},
+	"i386-efi":   {bootmenu.ArchX86UEFI, "i386-efi", "grub.efi", pcModules},
+	"x86_64-efi": {bootmenu.ArchX64UEFI, "x86_64-efi", "grub.efi", pcModules},
+	"arm64-efi":  {bootmenu.ArchARM64UEFI, "arm64-efi", "grub.efi", append([]string{"fdt"}, efiModules...)},
 }
 
 // grubTools are the names under which distributions have grub-mkimage.
@@ -102,7 +105,11 @@ func (b *Builder) Build(ctx context.Context, l Loader, server netip.Addr) (path 
 	done := b.builds.DoChan(image, func() (any, error) {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxBuild)
 		defer cancel()
-		return nil, makeImage(limited, image, args)
+		err := makeImage(limited, image, args)
+		if err == nil {
+			removeOlder(image)
+		}
+		return nil, err
 	})
 	select {
 	case r := <-done:
@@ -113,7 +120,7 @@ func (b *Builder) Build(ctx context.Context, l Loader, server netip.Addr) (path 
 }
 
 // recipe is where an image is kept, and what grub-mkimage makes it from. The name
-// holds a digest of all that the bytes depend on.
+// ends in a digest of all that the bytes depend on.
 func (b *Builder) recipe(l Loader, server netip.Addr) (path string, args []string, err error) {
 	platform, ok := grubPlatforms[filepath.Base(l.Path)]
 	if !ok {
@@ -126,7 +133,21 @@ func (b *Builder) recipe(l Loader, server netip.Addr) (path string, args []strin
 		return "", nil, fmt.Errorf("GRUB cannot be made: %w", err)
 	}
 	digest := sha256.Sum256(fmt.Appendf(nil, "%q %d %d", args, kernel.Size(), kernel.ModTime().UnixNano()))
-	return filepath.Join(b.dir, fmt.Sprintf("grub-%s-%x%s", l.Arch, digest[:8], filepath.Ext(l.Name))), args, nil
+	return filepath.Join(b.dir, fmt.Sprintf("grub-%s-%s-%x%s", l.Arch, server, digest[:8], filepath.Ext(l.Name))), args, nil
+}
+
+// removeOlder removes the images for the same arch and address that were made from
+// another version of GRUB. A transfer of one goes on to its end, and one that cannot
+// be removed only takes room.
+func removeOlder(image string) {
+	dir, name := filepath.Split(image)
+	sameMachines := name[:strings.LastIndexByte(name, '-')+1]
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), sameMachines) && e.Name() != name {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // makeImage runs grub-mkimage. The file appears whole or not at all.

@@ -55,8 +55,8 @@ func TestLoadersComeWithWhatTheyNeed(t *testing.T) {
 		got = append(got, l.TreeName()+" "+strings.TrimPrefix(l.Path, dir))
 	}
 	want := []string{
-		"loaders/x86-bios/pxelinux/lpxelinux.0 /bios/lpxelinux.0",
 		"loaders/x86-bios/pxelinux/pxelinux.0 /bios/pxelinux.0",
+		"loaders/x86-bios/pxelinux/lpxelinux.0 /bios/lpxelinux.0",
 		"loaders/x64-uefi/grub/grub.efi /grub/x86_64-efi",
 		"loaders/x64-uefi/shim/shimx64.efi /shim/shimx64.efi.signed",
 	}
@@ -116,7 +116,7 @@ func TestGRUBIsMadeOnceForAnAddress(t *testing.T) {
 	if !ok {
 		t.Fatalf("no GRUB for x64-uefi: %v (the Debian packages grub-common and grub-efi-amd64-bin have it)", s.Skipped)
 	}
-	dir := filepath.Join(t.TempDir(), "made")
+	dir := put(t, map[string]string{"grub-x64-uefi-198.18.0.2-0123456789abcdef.efi": "of an older GRUB"})
 	b := NewBuilder(dir)
 	paths := make([]string, 8)
 	var wg sync.WaitGroup

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -35,14 +36,13 @@ func (n *Network) PowerOnBoard(ctx context.Context, onLine func(string)) (*Board
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("qemu-system-aarch64",
-		"-machine", "virt,accel=tcg", "-cpu", "cortex-a57", "-m", "1024", "-no-reboot",
-		"-nographic", "-monitor", "none", "-serial", "stdio", "-bios", ubootImage,
-		"-netdev", "tap,id=wire,script=no,downscript=no,ifname="+tap,
+	cmd := exec.Command("qemu-system-aarch64", slices.Concat(boardHardware, []string{
+		"-netdev", "tap,id=wire,script=no,downscript=no,ifname=" + tap,
 		// Not virtio: with U-Boot 2023.01 a burst that uses up the 32 receive
 		// buffers of its driver, as a TFTP window of 64 does, was the last that the
 		// board ever received, as if QEMU were not told of buffers put back.
-		"-device", "e1000,netdev=wire,romfile=")
+		"-device", "e1000,netdev=wire,romfile=",
+	})...)
 	m, err := n.emulate(cmd, onLine)
 	if err != nil {
 		return nil, err
@@ -53,6 +53,21 @@ func (n *Network) PowerOnBoard(ctx context.Context, onLine func(string)) (*Board
 		return nil, err
 	}
 	return b, nil
+}
+
+// WriteDeviceTree writes the device tree of such a board into a file.
+func WriteDeviceTree(ctx context.Context, file string) error {
+	out, err := exec.CommandContext(ctx, "qemu-system-aarch64", slices.Concat(boardHardware, []string{"-machine", "dumpdtb=" + file})...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("device tree of the board: %w: %s", err, out)
+	}
+	return nil
+}
+
+// boardHardware are the emulator's arguments that make the board what it is.
+var boardHardware = []string{
+	"-machine", "virt,accel=tcg", "-cpu", "cortex-a57", "-m", "1024", "-bios", ubootImage,
+	"-no-reboot", "-nographic", "-monitor", "none", "-serial", "stdio",
 }
 
 // stopAutoboot presses keys before U-Boot looks for one: it counts down two

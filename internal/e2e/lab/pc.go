@@ -60,9 +60,11 @@ clear user-class
 chain tftp://${proxydhcp/next-server}/${proxydhcp/filename}
 `
 
-// A PC describes a virtual PC without a disk.
+// A PC describes a virtual PC.
 type PC struct {
 	Firmware Firmware
+	// Disk is what [MakeDisk] made; empty: it has none. The network comes before it.
+	Disk string
 	// MAC of its network card; default 52:54:00:12:34:56, QEMU's own range.
 	MAC string
 	// OnLine, if not nil, is called with each line of its console.
@@ -90,8 +92,12 @@ func (m *Machine) Type(keys string) error {
 	return err
 }
 
-// KeyDown is the arrow key.
-const KeyDown = "\x1b[B"
+// Keys that move through a menu.
+const (
+	KeyUp   = "\x1b[A"
+	KeyDown = "\x1b[B"
+	KeyEnd  = "\x1b[F"
+)
 
 // PowerOn connects a PC to the network and starts it. It boots from the network
 // and powers off instead of restarting. Without KVM on purpose: it is missing
@@ -133,6 +139,9 @@ func (n *Network) PowerOn(pc PC) (*Machine, error) {
 			"-drive", "if=pflash,format=raw,unit=1,file="+vars)
 	default:
 		return nil, fmt.Errorf("no virtual PC with firmware %v", pc.Firmware)
+	}
+	if pc.Disk != "" {
+		args = append(args, "-drive", "if=none,id=disk,format=raw,readonly=on,file="+pc.Disk, "-device", "virtio-blk-pci,drive=disk,bootindex=1")
 	}
 	return n.emulate(exec.Command("qemu-system-x86_64", args...), pc.OnLine)
 }
