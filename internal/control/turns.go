@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// turns has one request at a time go about an upload. A newer one ends the one
+// turns has one request at a time add to an upload, or commit it. A newer one ends the one
 // before: mostly its client has lost that connection, and nobody else has noticed.
 // The zero value is ready for use.
 type turns struct {

@@ -28,15 +28,17 @@ func (u *slowUploader) Append(_ context.Context, _ string, offset int64, r io.Re
 	return Upload{Offset: u.offset}, nil
 }
 
-func (u *slowUploader) AbortUpload(string) error { return nil }
+func (u *slowUploader) CommitUpload(context.Context, string) (FileInfo, error) {
+	return FileInfo{Name: "a"}, nil
+}
 
 // A request about an upload does not meet the one before it, whose connection may be
 // dead without anybody having noticed.
 func TestARequestAboutAnUploadEndsTheOneBefore(t *testing.T) {
 	t.Parallel()
 	for name, next := range map[string]struct{ method, path, want string }{
-		"goes on":     {http.MethodPatch, "/v1/uploads/u?offset=1", `"offset":5`},
-		"is given up": {http.MethodDelete, "/v1/uploads/u", ""},
+		"goes on":   {http.MethodPatch, "/v1/uploads/u?offset=1", `"offset":5`},
+		"completes": {http.MethodPost, "/v1/uploads/u/commit", `"name":"a"`},
 	} {
 		u := &slowUploader{began: make(chan struct{}), ended: make(chan error, 1)}
 		mux := http.NewServeMux()
