@@ -173,10 +173,10 @@ func (c *Client) Resume(ctx context.Context, id string, r io.ReadSeeker) (FileIn
 }
 
 // abandon throws an upload away whose error is err, unless it broke off and can be
-// gone on with.
+// gone on with, or somebody else goes on with it.
 func (c *Client) abandon(ctx context.Context, u Upload, err error) error {
 	var refused *Problem
-	if u.Key != "" && !errors.As(err, &refused) {
+	if u.Key != "" && (!errors.As(err, &refused) || refused.Status == http.StatusConflict) {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -233,8 +233,7 @@ func (c *Client) fillFrom(ctx context.Context, u Upload, from func(off int64) (i
 		if err == nil {
 			return nil
 		}
-		var p *Problem
-		if readErr != nil || ctx.Err() != nil || errors.As(err, &p) && p.Offset == nil {
+		if readErr != nil || ctx.Err() != nil || isFinal(err) {
 			return errors.Join(readErr, err)
 		}
 		now, statusErr := c.UploadStatus(ctx, u.ID)
@@ -258,6 +257,13 @@ func (c *Client) fillFrom(ctx context.Context, u Upload, from func(off int64) (i
 			u = now
 		}
 	}
+}
+
+// isFinal tells whether the daemon has refused a piece for good. One that begins
+// elsewhere does not count, nor does an answer of a daemon that is just stopping.
+func isFinal(err error) bool {
+	var p *Problem
+	return errors.As(err, &p) && p.Offset == nil && (p.Status < http.StatusInternalServerError || p.Status == http.StatusInsufficientStorage)
 }
 
 // A source is what is sent. It keeps its own error apart from those of the
