@@ -181,8 +181,9 @@ func hostFaults(s config.Service, profiles []bootmenu.Profile) []fault {
 	tree := boottree.New(boottree.Options{Images: store, Links: &boottree.Links{}, Builder: loaders.NewBuilder(made)})
 	tree.SetPlan(bootmenu.NewCatalog(nil, nil, bootmenu.Menu{}), loaders.Scan(loaderDirs(s)))
 	var faults []fault
+	survey := tree.Survey()
 	for i := range profiles {
-		for _, f := range tree.Verify(&profiles[i]) {
+		for _, f := range survey.Verify(&profiles[i]) {
 			found := missing(fmt.Sprintf("profile %s: %s", f.Profile, f.Text), f.Hint)
 			switch {
 			case f.Warning:

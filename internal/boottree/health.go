@@ -94,6 +94,7 @@ func (h *Health) look(profiles []*bootmenu.Profile, set *loaders.Set) (changed [
 		}
 		next.loaders[l.Path] = seeLoader(l, before.loaders[l.Path])
 	}
+	seen := make(map[place]look) // what several profiles name is looked at once
 	loadersSame := set == before.set && maps.EqualFunc(next.loaders, before.loaders, look.same)
 	for _, p := range profiles {
 		old := before.subjects[p.Name]
@@ -102,7 +103,12 @@ func (h *Health) look(profiles []*bootmenu.Profile, set *loaders.Set) (changed [
 		}
 		s := &subject{profile: p, looks: make(map[place]look), verdicts: &sync.Map{}}
 		for _, at := range places(p) {
-			s.looks[at] = h.tree.seeImage(at.root, at.name, old.looks[at])
+			l, ok := seen[at]
+			if !ok {
+				l = h.tree.seeImage(at.root, at.name, old.looks[at])
+				seen[at] = l
+			}
+			s.looks[at] = l
 		}
 		if loadersSame && old.profile == p && maps.EqualFunc(s.looks, old.looks, look.same) {
 			s.verdicts = old.verdicts

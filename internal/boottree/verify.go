@@ -57,16 +57,61 @@ func Summary(found []Finding) string {
 	return strings.Join(texts, "; ")
 }
 
+// A Survey looks at the files of profiles, at each file and directory once: what it
+// tells is as old as the survey. It belongs to one goroutine.
+type Survey struct {
+	*Tree
+	files map[sight]look
+	names map[string][]string // by the directory that they are in
+}
+
+// A sight is what a file is asked for by.
+type sight struct {
+	place
+	arch bootmenu.Arch
+}
+
+// Survey begins one.
+func (t *Tree) Survey() *Survey {
+	return &Survey{Tree: t, files: make(map[sight]look), names: make(map[string][]string)}
+}
+
+// see is a lookup, as [Tree.see].
+func (s *Survey) see(root, name string, arch bootmenu.Arch) (look, bool) {
+	at := sight{place{root, name}, arch}
+	if l, ok := s.files[at]; ok {
+		return l, true
+	}
+	l, known := s.Tree.see(root, name, arch)
+	if known {
+		s.files[at] = l
+	}
+	return l, known
+}
+
+// namesIn are the names of what is in a directory of the shared images.
+func (s *Survey) namesIn(dir string) []string {
+	names, ok := s.names[dir]
+	if !ok {
+		names = s.opts.Images.Names(dir)
+		s.names[dir] = names
+	}
+	return names
+}
+
+// Verify is [Survey.Verify] for one profile.
+func (t *Tree) Verify(p *bootmenu.Profile) []Finding { return t.Survey().Verify(p) }
+
 // Verify looks for what p needs: every file it names, in a place that can be
 // served and of a kind that the machine can start, and a loader for each arch that
 // starts a kernel. For a file that is missing it looks for one that may have been
 // meant. It reads the disk.
-func (t *Tree) Verify(p *bootmenu.Profile) []Finding {
+func (s *Survey) Verify(p *bootmenu.Profile) []Finding {
 	var found []Finding
 	for _, arch := range Archs(p) {
 		for _, ipxe := range []bool{false, true} {
 			m := bootmenu.Machine{Arch: arch, IPXE: ipxe}
-			for _, f := range slices.Concat(t.faults(p, m, "", t.see), t.withoutLoader(p, m), t.turnedOff(p, m)) {
+			for _, f := range slices.Concat(s.faults(p, m, "", s.see), s.withoutLoader(p, m), s.turnedOff(p, m)) {
 				if !slices.ContainsFunc(found, f.repeats) {
 					found = append(found, f)
 				}
@@ -77,7 +122,7 @@ func (t *Tree) Verify(p *bootmenu.Profile) []Finding {
 		if f.Fault != FaultMissing {
 			continue
 		}
-		if meant := t.nearest(p.BootFor(bootmenu.Machine{Arch: f.Arch}).Root, f.Name); meant != "" {
+		if meant := s.nearest(p.BootFor(bootmenu.Machine{Arch: f.Arch}).Root, f.Name); meant != "" {
 			found[i].Text += fmt.Sprintf(", did you mean %q?", meant)
 		}
 	}
@@ -102,7 +147,7 @@ func Archs(p *bootmenu.Profile) []bootmenu.Arch {
 // turnedOff tells of the hand-written files among the shared images because of which
 // no machine of that kind gets the text of p: a distribution's tree, unpacked at the
 // top, brings some.
-func (t *Tree) turnedOff(p *bootmenu.Profile, m bootmenu.Machine) []Finding {
+func (s *Survey) turnedOff(p *bootmenu.Profile, m bootmenu.Machine) []Finding {
 	boot := p.BootFor(m)
 	if boot.Kernel == "" || m.IPXE {
 		return nil
@@ -113,7 +158,7 @@ func (t *Tree) turnedOff(p *bootmenu.Profile, m bootmenu.Machine) []Finding {
 		if !ok {
 			continue
 		}
-		above := t.opts.Images.Names(probe.Dir)
+		above := s.namesIn(probe.Dir)
 		if i := slices.IndexFunc(above, probe.Has); i >= 0 {
 			byHand := path.Join(probe.Dir, above[i])
 			found = append(found, Finding{

@@ -24,21 +24,22 @@ func (d *Daemon) watchFiles(ctx context.Context) {
 			return
 		case <-t.C:
 			for _, p := range d.health.Refresh() {
-				d.tellFaults(p)
+				d.tellFaults(p, d.tree.Survey())
 			}
 		}
 	}
 }
 
 // tellFaults says what a profile lacks on this host, and that it lacks nothing any
-// more, each once. A profile that never was good is nil, and lacks nothing.
-func (d *Daemon) tellFaults(p *bootmenu.Profile) {
+// more, each once, as a survey sees it. A profile that never was good is nil, and
+// lacks nothing.
+func (d *Daemon) tellFaults(p *bootmenu.Profile, survey *boottree.Survey) {
 	if p == nil {
 		return
 	}
 	d.telling.Lock()
 	defer d.telling.Unlock()
-	found := slices.DeleteFunc(d.tree.Verify(p), func(f boottree.Finding) bool { return f.Warning && f.Fault != boottree.FaultTurnedOff })
+	found := slices.DeleteFunc(survey.Verify(p), func(f boottree.Finding) bool { return f.Warning && f.Fault != boottree.FaultTurnedOff })
 	before, now := d.faults[p.Name], boottree.Summary(found)
 	d.faults[p.Name] = now
 	d.metrics.Degraded(p.Name, len(boottree.Faults(found)) > 0)

@@ -94,9 +94,13 @@ func Profiles(s Settings, p Plan) ([]control.Profile, error) {
 	}
 	defer o.Close()
 	var list []control.Profile
+	var survey *boottree.Survey // none if the images cannot be read
+	if o.tree != nil {
+		survey = o.tree.Survey()
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.profiles)) {
 		one := o.profiles[name]
-		status := profileStatus(o.tree, name, one, one.started)
+		status := profileStatus(survey, name, one, one.started)
 		if o.unread != nil {
 			status.Notes = append(status.Notes, o.unreadNote())
 		}

@@ -150,7 +150,7 @@ func (d *Daemon) putInForce(kept Started, p *profile, up bool) *tftp.Server {
 	d.publish(d.tree.Loaders())
 	if up {
 		d.opts.Logger.Info("profile started", "profile", p.Name, "for", matchText(p.Profile))
-		d.tellFaults(p.Profile)
+		d.tellFaults(p.Profile, d.tree.Survey())
 		return nil
 	}
 	d.opts.Logger.Info("profile stopped", "profile", p.Name, "for", matchText(p.Profile))

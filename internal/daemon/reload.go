@@ -148,9 +148,10 @@ func (d *Daemon) apply(ctx context.Context, plan Plan, set *loaders.Set) (proble
 	d.profiles = next
 	d.mu.Unlock()
 	d.publish(set)
+	survey := d.tree.Survey()
 	for _, name := range slices.Sorted(maps.Keys(next)) {
 		d.tellProfile(name, gone[name], next[name])
-		d.tellFaults(next[name].Profile)
+		d.tellFaults(next[name].Profile, survey)
 		problems = append(problems, next[name].problems...)
 	}
 	d.forgetFaults(next)

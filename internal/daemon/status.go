@@ -29,8 +29,9 @@ func (d *Daemon) Status() control.Status {
 		started[name] = p.started
 	}
 	d.mu.Unlock()
+	survey := d.tree.Survey()
 	for _, name := range slices.Sorted(maps.Keys(profiles)) {
-		s.Profiles = append(s.Profiles, d.profileStatus(name, profiles[name], started[name]))
+		s.Profiles = append(s.Profiles, d.profileSurveyed(survey, name, profiles[name], started[name]))
 	}
 	s.Answers, s.Assignments = d.answers(), d.allAssignments()
 	s.Listeners = d.listenerStatus()
@@ -49,17 +50,22 @@ func (d *Daemon) Status() control.Status {
 // needsLeaseServer is what to know of clients that are no PXE clients.
 const needsLeaseServer = "most builds of U-Boot, and other clients that are no PXE clients, listen to the lease server only: name this host and the boot file there, or set serverip by hand"
 
-// profileStatus is how one profile stands.
+// profileStatus is how one profile stands now.
 func (d *Daemon) profileStatus(name string, p *profile, started bool) control.Profile {
-	s := profileStatus(d.tree, name, p, started)
+	return d.profileSurveyed(d.tree.Survey(), name, p, started)
+}
+
+// profileSurveyed is how one profile stands, with its files as a survey sees them.
+func (d *Daemon) profileSurveyed(survey *boottree.Survey, name string, p *profile, started bool) control.Profile {
+	s := profileStatus(survey, name, p, started)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Until = p.until
 	return s
 }
 
-// profileStatus is how one profile stands. Without a tree its files are not looked at.
-func profileStatus(tree *boottree.Tree, name string, p *profile, started bool) control.Profile {
+// profileStatus is how one profile stands. Without a survey its files are not looked at.
+func profileStatus(survey *boottree.Survey, name string, p *profile, started bool) control.Profile {
 	s := control.Profile{Name: name, State: control.Stopped, Problems: slices.Clone(p.problems)}
 	if started {
 		s.State = control.Started
@@ -75,10 +81,10 @@ func profileStatus(tree *boottree.Tree, name string, p *profile, started bool) c
 			s.Notes = append(s.Notes, needsLeaseServer)
 		}
 	}
-	if tree == nil {
+	if survey == nil {
 		return s
 	}
-	for _, f := range tree.Verify(p.Profile) {
+	for _, f := range survey.Verify(p.Profile) {
 		if f.Warning {
 			s.Notes = append(s.Notes, f.Text)
 			continue

@@ -30,7 +30,7 @@ func unknownProfile(name string, profiles map[string]*profile) error {
 
 // profileView is a profile as it is understood, and its files as they are.
 func profileView(tree *boottree.Tree, name string, p *profile, started bool) control.ProfileView {
-	v := control.ProfileView{Profile: profileStatus(tree, name, p, started)}
+	v := control.ProfileView{Profile: profileStatus(tree.Survey(), name, p, started)}
 	if p.Profile == nil {
 		return v
 	}
