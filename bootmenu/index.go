@@ -150,6 +150,9 @@ func distinct[K comparable](lists map[K]*list, length func(K) int) []int {
 func (x *index) listsFor(t *told) iter.Seq[*list] {
 	return func(yield func(*list) bool) {
 		for f := range textFields {
+			if len(x.texts[f].lengths) == 0 {
+				continue // nobody stands here: its texts need not be written
+			}
 			for _, text := range t.texts(f) {
 				for _, n := range x.texts[f].lengths {
 					if n > len(text) {

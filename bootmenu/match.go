@@ -153,32 +153,47 @@ var rankOf = [textFields]int{
 }
 
 // told is a machine as matches are compared with it: each text that it told, in
-// lower case. Most fields have one text or none.
+// lower case. Most fields have one text or none. A text is written when it is asked
+// for: most profiles go by one field. It belongs to one goroutine.
 type told struct {
 	Machine
-	single [textFields]string // of all fields but the user classes
-	user   []string
+	written [textFields]bool
+	single  [textFields]string // of all fields but the user classes
+	user    []string
 }
 
-func tellOf(m Machine) *told {
-	t := &told{Machine: m}
-	t.single[fieldID] = m.ID.String()
-	t.single[fieldSerial] = strings.ToLower(m.Serial)
-	t.single[fieldMAC] = m.MAC.String()
-	t.single[fieldVendorClass] = strings.ToLower(m.VendorClass)
-	t.single[fieldInterface] = strings.ToLower(m.Interface)
-	for _, c := range m.UserClass {
-		t.user = append(t.user, strings.ToLower(c))
-	}
-	return t
-}
+func tellOf(m Machine) *told { return &told{Machine: m} }
 
 // texts are those of one field.
 func (t *told) texts(f textField) []string {
+	if !t.written[f] {
+		t.written[f] = true
+		t.write(f)
+	}
 	if f == fieldUserClass {
 		return t.user
 	}
 	return t.single[f : f+1]
+}
+
+// write writes the texts of one field.
+func (t *told) write(f textField) {
+	switch f {
+	case fieldID:
+		t.single[f] = t.ID.String()
+	case fieldSerial:
+		t.single[f] = strings.ToLower(t.Serial)
+	case fieldMAC:
+		t.single[f] = t.MAC.String()
+	case fieldVendorClass:
+		t.single[f] = strings.ToLower(t.VendorClass)
+	case fieldInterface:
+		t.single[f] = strings.ToLower(t.Interface)
+	case fieldUserClass:
+		for _, c := range t.UserClass {
+			t.user = append(t.user, strings.ToLower(c))
+		}
+	}
 }
 
 // Matches tells whether m is one of the machines.
