@@ -2,11 +2,9 @@ package daemon
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"netbootd/bootmenu"
@@ -57,10 +55,7 @@ type AssignmentStore interface {
 const assignmentsFormat = 1
 
 // assignmentsFile keeps them in one small file that is replaced by rename.
-type assignmentsFile struct {
-	path string
-	mu   sync.Mutex // one change at a time
-}
+type assignmentsFile struct{ revisedFile }
 
 type assignmentsJSON struct {
 	Format   int           `json:"format"`
@@ -83,13 +78,13 @@ type givenJSON struct {
 }
 
 func newAssignmentsFile(stateDir string) *assignmentsFile {
-	return &assignmentsFile{path: filepath.Join(stateDir, "assignments.json")}
+	return &assignmentsFile{revisedFile{path: filepath.Join(stateDir, "assignments.json"), format: assignmentsFormat}}
 }
 
 // Load implements AssignmentStore. A file that is not there yet is an empty one.
 func (s *assignmentsFile) Load() (Assigned, error) {
 	var j assignmentsJSON
-	if err := readState(s.path, assignmentsFormat, &j); err != nil {
+	if err := s.read(&j); err != nil {
 		return Assigned{}, err
 	}
 	a := Assigned{Rev: j.Rev, Machines: make(map[bootmenu.MAC]MachineAssignments)}
@@ -101,25 +96,12 @@ func (s *assignmentsFile) Load() (Assigned, error) {
 
 // CompareAndSet implements AssignmentStore.
 func (s *assignmentsFile) CompareAndSet(old Assigned, machines map[bootmenu.MAC]MachineAssignments) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now, err := s.Load()
-	if err != nil {
-		return err
-	}
-	if now.Rev != old.Rev {
-		return ErrStale
-	}
 	j := assignmentsJSON{Format: assignmentsFormat, Rev: old.Rev + 1}
 	for _, mac := range slices.SortedFunc(maps.Keys(machines), compareMAC) {
 		m := machines[mac]
 		j.Machines = append(j.Machines, machineJSON{MAC: mac, Once: m.Once.json(), Pinned: m.Pinned.json(), Done: m.Done.json()})
 	}
-	b, err := json.Marshal(j)
-	if err != nil {
-		return err
-	}
-	return replaceFile(s.path, append(b, '\n'))
+	return s.replace(old.Rev, j)
 }
 
 func compareMAC(a, b bootmenu.MAC) int { return cmp.Compare(a.String(), b.String()) }

@@ -1,18 +1,13 @@
 package daemon
 
 import (
-	"encoding/json"
 	"errors"
 	"maps"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"netbootd/bootmenu"
 )
-
-// ErrStale means that somebody else changed what was to be changed.
-var ErrStale = errors.New("changed meanwhile")
 
 // Started is what somebody started or stopped by hand. It outlives the process
 // and stands above autostart.
@@ -43,10 +38,7 @@ type StartedStore interface {
 const startedFormat = 1
 
 // startedFile keeps it in one small file that is replaced by rename.
-type startedFile struct {
-	path string
-	mu   sync.Mutex // one change at a time
-}
+type startedFile struct{ revisedFile }
 
 type startedJSON struct {
 	Format   int              `json:"format"`
@@ -57,13 +49,13 @@ type startedJSON struct {
 }
 
 func newStartedFile(stateDir string) *startedFile {
-	return &startedFile{path: filepath.Join(stateDir, "started.json")}
+	return &startedFile{revisedFile{path: filepath.Join(stateDir, "started.json"), format: startedFormat}}
 }
 
 // Load implements StartedStore. A file that is not there yet is an empty one.
 func (s *startedFile) Load() (Started, error) {
 	var j startedJSON
-	if err := readState(s.path, startedFormat, &j); err != nil {
+	if err := s.read(&j); err != nil {
 		return Started{}, err
 	}
 	return Started{Rev: j.Rev, Profiles: j.Profiles, Timed: j.Timed, TFTP: j.TFTP}, nil
@@ -71,20 +63,7 @@ func (s *startedFile) Load() (Started, error) {
 
 // CompareAndSet implements StartedStore.
 func (s *startedFile) CompareAndSet(old, next Started) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now, err := s.Load()
-	if err != nil {
-		return err
-	}
-	if now.Rev != old.Rev {
-		return ErrStale
-	}
-	b, err := json.Marshal(startedJSON{startedFormat, old.Rev + 1, next.Profiles, next.Timed, next.TFTP})
-	if err != nil {
-		return err
-	}
-	return replaceFile(s.path, append(b, '\n'))
+	return s.replace(old.Rev, startedJSON{startedFormat, old.Rev + 1, next.Profiles, next.Timed, next.TFTP})
 }
 
 // changeStarted changes what is kept, and returns it as it is on disk then.

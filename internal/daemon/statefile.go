@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // readState reads a state file into j. A file that is not there yet leaves j as it
@@ -32,6 +33,47 @@ func readState(path string, known int, j any) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// writeState writes j as a state file, so that after a crash it is the old one or the
+// new one.
+func writeState(path string, j any) error {
+	b, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, append(b, '\n'))
+}
+
+// ErrStale means that somebody else changed what was to be changed.
+var ErrStale = errors.New("changed meanwhile")
+
+// A revisedFile is a state file of which each revision has a number, "rev", and
+// replaces the one that it was made from and no other. It is safe for concurrent use.
+type revisedFile struct {
+	path   string
+	format int
+	mu     sync.Mutex // one change at a time
+}
+
+// read is [readState].
+func (f *revisedFile) read(j any) error { return readState(f.path, f.format, j) }
+
+// replace writes j, which has the number after old, and returns [ErrStale] if the
+// file is of another revision than old by now.
+func (f *revisedFile) replace(old int64, j any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var now struct {
+		Rev int64 `json:"rev"`
+	}
+	if err := f.read(&now); err != nil {
+		return err
+	}
+	if now.Rev != old {
+		return ErrStale
+	}
+	return writeState(f.path, j)
 }
 
 // replaceFile writes a file so that after a crash it is the old one or the new

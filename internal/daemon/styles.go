@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -93,11 +92,7 @@ func (s *stylesFile) Followed(mac bootmenu.MAC, arch bootmenu.Arch, style bootme
 	if !changed {
 		return
 	}
-	b, err := json.Marshal(j)
-	if err == nil {
-		err = replaceFile(s.path, append(b, '\n'))
-	}
-	if err != nil {
+	if err := writeState(s.path, j); err != nil {
 		s.failed(err)
 	}
 }

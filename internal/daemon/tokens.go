@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -127,11 +126,7 @@ func byName(k keptToken, name string) int { return strings.Compare(k.Name, name)
 
 // keep writes a list down and puts it in force. The caller holds mu.
 func (t *tokens) keep(list []keptToken) error {
-	b, err := json.Marshal(tokensJSON{tokensFormat, list})
-	if err != nil {
-		return err
-	}
-	if err := replaceFile(t.path, append(b, '\n')); err != nil {
+	if err := writeState(t.path, tokensJSON{tokensFormat, list}); err != nil {
 		return err
 	}
 	t.list = list
