@@ -43,25 +43,18 @@ func checkTarget(target, name string) error {
 
 // make makes something under a name that is free.
 func (s *Store) make(name string, do func(name string) error) error {
-	name, err := cleanFile(name)
-	if err != nil {
-		return err
-	}
-	if err := s.prepare(); err != nil {
-		return explain(name, err)
-	}
-	s.change.Lock()
-	defer s.change.Unlock()
-	if err := s.makeDirs(path.Dir(name)); err != nil {
-		return err
-	}
-	if err := s.outsidePrivate(name); err != nil {
-		return err
-	}
-	if err := do(name); err != nil {
-		return explain(name, err)
-	}
-	return s.syncDir(path.Dir(name))
+	return s.changing(name, func(name string) error {
+		if err := s.makeDirs(path.Dir(name)); err != nil {
+			return err
+		}
+		if err := s.outsidePrivate(name); err != nil {
+			return err
+		}
+		if err := do(name); err != nil {
+			return explain(name, err)
+		}
+		return s.syncDir(path.Dir(name))
+	})
 }
 
 // makeDirs makes a directory and those above it, if they are missing. It holds

@@ -44,6 +44,20 @@ func (s *Store) changeIf(ctx context.Context, name string, c Condition, do func(
 	}
 }
 
+// changing runs do with the name as the store uses it, and with s.change held.
+func (s *Store) changing(name string, do func(name string) error) error {
+	name, err := cleanFile(name)
+	if err != nil {
+		return err
+	}
+	if err := s.prepare(); err != nil {
+		return explain(name, err)
+	}
+	s.change.Lock()
+	defer s.change.Unlock()
+	return do(name)
+}
+
 // changeUnless runs do unless the file has changed since the condition was looked at.
 func (s *Store) changeUnless(name string, c Condition, seen Version, do func() error) (done bool, err error) {
 	s.change.Lock()

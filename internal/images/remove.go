@@ -24,21 +24,14 @@ func (s *Store) RemoveAll(name string) error {
 
 // remove takes a name away.
 func (s *Store) remove(name string, away func(name string) error) error {
-	name, err := cleanFile(name)
-	if err != nil {
-		return err
-	}
-	if err := s.prepare(); err != nil {
-		return explain(name, err)
-	}
-	s.change.Lock()
-	defer s.change.Unlock()
-	if err := s.outsidePrivate(name); err != nil {
-		return err
-	}
-	if err := away(name); err != nil {
-		return explain(name, err)
-	}
-	s.facts.forget(name)
-	return s.syncDir(path.Dir(name))
+	return s.changing(name, func(name string) error {
+		if err := s.outsidePrivate(name); err != nil {
+			return err
+		}
+		if err := away(name); err != nil {
+			return explain(name, err)
+		}
+		s.facts.forget(name)
+		return s.syncDir(path.Dir(name))
+	})
 }

@@ -102,25 +102,18 @@ func (s *Store) restore(ctx context.Context, r Replaced) error {
 
 // Prune removes the versions of a name, except those that were replaced last.
 func (s *Store) Prune(name string, keep int) error {
-	name, err := cleanFile(name)
-	if err != nil {
-		return err
-	}
-	if err := s.prepare(); err != nil {
-		return explain(name, err)
-	}
-	s.change.Lock()
-	defer s.change.Unlock()
-	kept, err := s.Versions(name)
-	if err != nil {
-		return err
-	}
-	for _, r := range kept[min(max(keep, 0), len(kept)):] {
-		if err := s.dropVersion(r); err != nil {
+	return s.changing(name, func(name string) error {
+		kept, err := s.Versions(name)
+		if err != nil {
 			return err
 		}
-	}
-	return nil
+		for _, r := range kept[min(max(keep, 0), len(kept)):] {
+			if err := s.dropVersion(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // versionedNames are the names that have versions.
