@@ -24,7 +24,7 @@ type Store struct {
 	readOnly bool // opened with Open
 
 	setup   sync.Mutex // guards what follows, until the store is ready for writing
-	lock    *os.File   // held as long as it is open; nil: not ready
+	lock    *os.File   // held until it is unlocked; nil: not ready
 	private []fs.FileInfo
 
 	// change is held by whoever changes what names stand for, over the renames and
@@ -99,7 +99,7 @@ func open(dir string, o Options) (*Store, error) {
 func (s *Store) Close() error {
 	err := errors.Join(s.facts.close(), s.root.Close())
 	if s.lock != nil {
-		err = errors.Join(err, s.lock.Close())
+		err = errors.Join(err, unlock(s.lock))
 	}
 	return err
 }

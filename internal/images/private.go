@@ -62,7 +62,7 @@ func (s *Store) prepare() error {
 		err = s.recover()
 	}
 	if err != nil {
-		return errors.Join(err, f.Close())
+		return errors.Join(err, unlock(f))
 	}
 	s.lock = f
 	return nil
