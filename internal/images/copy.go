@@ -2,9 +2,7 @@ package images
 
 import (
 	"context"
-	"errors"
 	"io"
-	"time"
 )
 
 // Copy stores a file under another name too, as [Store.Put] does. The blocks are
@@ -27,19 +25,13 @@ func (s *Store) Copy(ctx context.Context, from string, to Target) (Info, error) 
 		return Info{}, err
 	}
 	defer func() { _ = f.Close() }()
-	tmp := tmpName()
-	sum, err := s.duplicate(ctx, f, tmp, from)
-	if err == nil {
-		err = to.checkSum(sum)
-	}
-	if err != nil {
-		return Info{}, errors.Join(err, s.discard(tmp))
-	}
-	n := newcomer{at: tmp, fact: fact{SHA256: sum, Origin: to.Origin, Stored: time.Now()}}
-	if err := s.place(ctx, n, to.Name, to.If); err != nil {
-		return Info{}, errors.Join(err, s.discard(tmp))
-	}
-	return s.Stat(to.Name)
+	return s.fill(ctx, to, func(tmp string) (Sum, error) {
+		sum, err := s.duplicate(ctx, f, tmp, from)
+		if err != nil {
+			return sum, err
+		}
+		return sum, to.checkSum(sum)
+	})
 }
 
 // duplicate makes the file tmp one with the same bytes, and syncs it. name is what

@@ -52,13 +52,19 @@ func (s *Store) Put(ctx context.Context, t Target, r io.Reader) (Info, error) {
 	if err := s.mayPlace(ctx, t); err != nil {
 		return Info{}, err
 	}
+	return s.fill(ctx, t, func(tmp string) (Sum, error) { return s.receive(ctx, tmp, t, r) })
+}
+
+// fill places a new file that write gives its content, under a name for the time
+// being. Nothing is left of one that cannot be written or placed.
+func (s *Store) fill(ctx context.Context, t Target, write func(tmp string) (Sum, error)) (Info, error) {
 	tmp := tmpName()
-	sum, err := s.receive(ctx, tmp, t, r)
-	if err != nil {
-		return Info{}, errors.Join(err, s.discard(tmp))
+	sum, err := write(tmp)
+	if err == nil {
+		n := newcomer{at: tmp, fact: fact{SHA256: sum, Origin: t.Origin, Stored: time.Now()}}
+		err = s.place(ctx, n, t.Name, t.If)
 	}
-	n := newcomer{at: tmp, fact: fact{SHA256: sum, Origin: t.Origin, Stored: time.Now()}}
-	if err := s.place(ctx, n, t.Name, t.If); err != nil {
+	if err != nil {
 		return Info{}, errors.Join(err, s.discard(tmp))
 	}
 	return s.Stat(t.Name)
