@@ -38,20 +38,16 @@ func newBootCommand(connect connector) *cobra.Command {
 			if err := f.check(cmd, args); err != nil {
 				return usageError{err}
 			}
-			c, err := connect.client()
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), callTimeout)
-			defer cancel()
-			a, err := f.call(ctx, c, args)
-			if err != nil {
-				return err
-			}
-			if f.asJSON {
-				return printJSON(cmd.OutOrStdout(), a)
-			}
-			return f.print(cmd.OutOrStdout(), a)
+			return connect.ask(cmd, func(ctx context.Context, c *client.Client) error {
+				a, err := f.call(ctx, c, args)
+				if err != nil {
+					return err
+				}
+				if f.asJSON {
+					return printJSON(cmd.OutOrStdout(), a)
+				}
+				return f.print(cmd.OutOrStdout(), a)
+			})
 		},
 	}
 	flags := c.Flags()

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"netbootd/client"
+	"netbootd/internal/daemon"
 )
 
 // Environment variables that say which daemon the commands talk to.
@@ -69,9 +71,18 @@ func (c connector) client() (*client.Client, error) {
 	return remote, nil
 }
 
+// with does something with the daemon.
+func (c connector) with(cmd *cobra.Command, do func(context.Context, *client.Client) error) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	return do(cmd.Context(), cl)
+}
+
 // ask does one thing with the daemon that takes no time to speak of.
 func (c connector) ask(cmd *cobra.Command, do func(context.Context, *client.Client) error) error {
-	return c.use(cmd, func(ctx context.Context, cl *client.Client) error {
+	return c.with(cmd, func(ctx context.Context, cl *client.Client) error {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		return do(ctx, cl)
@@ -79,13 +90,29 @@ func (c connector) ask(cmd *cobra.Command, do func(context.Context, *client.Clie
 }
 
 // use does something with the daemon that takes as long as it takes, or until
-// somebody interrupts it.
+// somebody interrupts it, and then cleans up.
 func (c connector) use(cmd *cobra.Command, do func(context.Context, *client.Client) error) error {
-	cl, err := c.client()
-	if err != nil {
+	return c.with(cmd, func(ctx context.Context, cl *client.Client) error {
+		ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return do(ctx, cl)
+	})
+}
+
+// askOrRead asks the daemon, or goes by the configuration of this host if no daemon
+// runs. asked says which.
+func askOrRead[T any](cmd *cobra.Command, c connector, ask func(context.Context, *client.Client) (T, error), read func(daemon.Settings, daemon.Plan) (T, error)) (answer T, asked bool, err error) {
+	err = c.ask(cmd, func(ctx context.Context, cl *client.Client) (err error) {
+		answer, err = ask(ctx, cl)
 		return err
+	})
+	if c.remote() != "" || !errors.Is(err, client.ErrNotRunning) {
+		return answer, true, err
 	}
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return do(ctx, cl)
+	s, plan, err := loadPlan(*c.configFile)
+	if err != nil {
+		return answer, false, err
+	}
+	answer, err = read(s, plan)
+	return answer, false, err
 }

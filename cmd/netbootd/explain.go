@@ -44,7 +44,7 @@ func newExplainCommand(connect connector) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, by, err := explainAll(cmd.Context(), connect, requests)
+			list, by, err := explainAll(cmd, connect, requests)
 			if err != nil {
 				return err
 			}
@@ -124,31 +124,26 @@ func (f explainFlags) recorded(mac bootmenu.MAC) ([]client.ExplainRequest, error
 
 // explainAll asks the running daemon, or decides by the configuration if none
 // runs. by says which.
-func explainAll(ctx context.Context, connect connector, requests []client.ExplainRequest) (list []client.Explanation, by string, err error) {
-	c, err := connect.client()
-	if err != nil {
-		return nil, "", err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	by = "the running netbootd"
-	ask := func(q client.ExplainRequest) (client.Explanation, error) { return c.Explain(ctx, q) }
-	if _, err := c.Status(ctx); connect.remote() == "" && errors.Is(err, client.ErrNotRunning) {
-		s, plan, err := loadPlan(*connect.configFile)
-		if err != nil {
-			return nil, "", err
+func explainAll(cmd *cobra.Command, connect connector, requests []client.ExplainRequest) (list []client.Explanation, by string, err error) {
+	each := func(explain func(client.ExplainRequest) (client.Explanation, error)) (list []client.Explanation, err error) {
+		for _, q := range requests {
+			e, err := explain(q)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, e)
 		}
-		by = "the configuration, for netbootd is not running"
-		ask = func(q client.ExplainRequest) (client.Explanation, error) { return daemon.Explain(s, plan, q) }
+		return list, nil
 	}
-	for _, q := range requests {
-		e, err := ask(q)
-		if err != nil {
-			return nil, "", err
-		}
-		list = append(list, e)
+	list, asked, err := askOrRead(cmd, connect, func(ctx context.Context, c *client.Client) ([]client.Explanation, error) {
+		return each(func(q client.ExplainRequest) (client.Explanation, error) { return c.Explain(ctx, q) })
+	}, func(s daemon.Settings, p daemon.Plan) ([]client.Explanation, error) {
+		return each(func(q client.ExplainRequest) (client.Explanation, error) { return daemon.Explain(s, p, q) })
+	})
+	if asked {
+		return list, "the running netbootd", err
 	}
-	return list, by, nil
+	return list, "the configuration, for netbootd is not running", err
 }
 
 // printExplanations writes explanations for people.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -36,7 +35,7 @@ func newProfileLsCommand(connect connector) *cobra.Command {
 			"degraded or broken.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			list, err := profiles(cmd.Context(), connect)
+			list, err := profiles(cmd, connect)
 			if err != nil {
 				return err
 			}
@@ -51,22 +50,12 @@ func newProfileLsCommand(connect connector) *cobra.Command {
 }
 
 // profiles are those of the running daemon, else those of the configuration.
-func profiles(ctx context.Context, connect connector) ([]client.Profile, error) {
-	c, err := connect.client()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	s, err := c.Status(ctx)
-	if connect.remote() != "" || !errors.Is(err, client.ErrNotRunning) {
+func profiles(cmd *cobra.Command, connect connector) ([]client.Profile, error) {
+	list, _, err := askOrRead(cmd, connect, func(ctx context.Context, c *client.Client) ([]client.Profile, error) {
+		s, err := c.Status(ctx)
 		return s.Profiles, err
-	}
-	settings, plan, err := loadPlan(*connect.configFile)
-	if err != nil {
-		return nil, err
-	}
-	return daemon.Profiles(settings, plan)
+	}, daemon.Profiles)
+	return list, err
 }
 
 // printProfiles writes a table of profiles, and what is wrong with them.
@@ -94,7 +83,7 @@ func newProfileShowCommand(connect connector) *cobra.Command {
 			"something is missing.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			v, err := profileView(cmd.Context(), connect, args[0])
+			v, err := profileView(cmd, connect, args[0])
 			if err != nil {
 				return err
 			}
@@ -109,22 +98,13 @@ func newProfileShowCommand(connect connector) *cobra.Command {
 }
 
 // profileView is a profile of the running daemon, else of the configuration.
-func profileView(ctx context.Context, connect connector, name string) (client.ProfileView, error) {
-	c, err := connect.client()
-	if err != nil {
-		return client.ProfileView{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	v, err := c.ShowProfile(ctx, name)
-	if connect.remote() != "" || !errors.Is(err, client.ErrNotRunning) {
-		return v, err
-	}
-	settings, plan, err := loadPlan(*connect.configFile)
-	if err != nil {
-		return client.ProfileView{}, err
-	}
-	return daemon.ShowProfile(settings, plan, name)
+func profileView(cmd *cobra.Command, connect connector, name string) (client.ProfileView, error) {
+	v, _, err := askOrRead(cmd, connect, func(ctx context.Context, c *client.Client) (client.ProfileView, error) {
+		return c.ShowProfile(ctx, name)
+	}, func(s daemon.Settings, p daemon.Plan) (client.ProfileView, error) {
+		return daemon.ShowProfile(s, p, name)
+	})
+	return v, err
 }
 
 // printProfileView writes a profile for people.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -20,23 +21,21 @@ func newReloadCommand(connect connector) *cobra.Command {
 			"is 1; the last good version of each stays in force. If netbootd.toml is broken nothing changes.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := connect.client()
-			if err != nil {
+			return connect.with(cmd, func(ctx context.Context, c *client.Client) error {
+				r, err := c.Reload(ctx)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					err = printJSON(cmd.OutOrStdout(), r)
+				} else {
+					err = printLines(cmd.OutOrStdout(), reloadLines(r))
+				}
+				if err == nil && !r.OK {
+					return exitError(exitFailed)
+				}
 				return err
-			}
-			r, err := c.Reload(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				err = printJSON(cmd.OutOrStdout(), r)
-			} else {
-				err = printLines(cmd.OutOrStdout(), reloadLines(r))
-			}
-			if err == nil && !r.OK {
-				return exitError(exitFailed)
-			}
-			return err
+			})
 		},
 	}
 	addJSONFlag(c, &asJSON)

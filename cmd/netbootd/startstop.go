@@ -63,15 +63,13 @@ func turn(connect connector, how *client.TurnRequest, call func(*client.Client, 
 		case how.Auto && how.For > 0:
 			return usageError{errors.New("--auto and --for do not go together")}
 		}
-		c, err := connect.client()
-		if err != nil {
-			return err
-		}
-		t, err := call(c, cmd.Context(), args[0], *how)
-		if err != nil {
-			return err
-		}
-		return printTurned(cmd.OutOrStdout(), t)
+		return connect.with(cmd, func(ctx context.Context, c *client.Client) error {
+			t, err := call(c, ctx, args[0], *how)
+			if err != nil {
+				return err
+			}
+			return printTurned(cmd.OutOrStdout(), t)
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -34,19 +35,17 @@ func newTFTPStartCommand(connect connector) *cobra.Command {
 			"it is bound, and says where. That it runs already is no error.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := connect.client()
-			if err != nil {
-				return err
-			}
-			t, err := c.StartTFTP(cmd.Context())
-			if err != nil {
-				return err
-			}
-			text := "TFTP is on " + strings.Join(t.Addresses, ", ")
-			if t.Already {
-				text += " (it was already)"
-			}
-			return printLines(cmd.OutOrStdout(), []string{text})
+			return connect.with(cmd, func(ctx context.Context, c *client.Client) error {
+				t, err := c.StartTFTP(ctx)
+				if err != nil {
+					return err
+				}
+				text := "TFTP is on " + strings.Join(t.Addresses, ", ")
+				if t.Already {
+					text += " (it was already)"
+				}
+				return printLines(cmd.OutOrStdout(), []string{text})
+			})
 		},
 	}
 }
@@ -67,20 +66,18 @@ func newTFTPStopCommand(connect connector) *cobra.Command {
 			if cmd.Flags().Changed("drain") {
 				how.Drain = (*client.Duration)(&drain)
 			}
-			c, err := connect.client()
-			if err != nil {
-				return err
-			}
-			t, err := c.StopTFTP(cmd.Context(), how)
-			switch {
-			case err != nil && ifRunning && isTFTPDown(err):
-				return printLines(cmd.OutOrStdout(), []string{"TFTP was not running"})
-			case err != nil:
-				return err
-			case t.Running: // somebody has started it again
-				return printLines(cmd.OutOrStdout(), []string{"TFTP is held by " + strings.Join(t.Holders, ", ")})
-			}
-			return printLines(cmd.OutOrStdout(), []string{"TFTP is stopped"})
+			return connect.with(cmd, func(ctx context.Context, c *client.Client) error {
+				t, err := c.StopTFTP(ctx, how)
+				switch {
+				case err != nil && ifRunning && isTFTPDown(err):
+					return printLines(cmd.OutOrStdout(), []string{"TFTP was not running"})
+				case err != nil:
+					return err
+				case t.Running: // somebody has started it again
+					return printLines(cmd.OutOrStdout(), []string{"TFTP is held by " + strings.Join(t.Holders, ", ")})
+				}
+				return printLines(cmd.OutOrStdout(), []string{"TFTP is stopped"})
+			})
 		},
 	}
 	flags := c.Flags()
@@ -114,24 +111,22 @@ func newTFTPAddrCommand(connect connector) *cobra.Command {
 					return usageError{fmt.Errorf("--for %q is not an IP address", forClient)}
 				}
 			}
-			c, err := connect.client()
-			if err != nil {
-				return err
-			}
-			t, err := c.TFTP(cmd.Context(), who)
-			switch {
-			case err != nil:
-				return err
-			case asJSON:
-				return printJSON(cmd.OutOrStdout(), t)
-			case !t.Running:
-				return &client.Problem{Code: client.CodeNotRunning, Detail: "the TFTP service is not running"}
-			}
-			text, err := addrText(t, host, port)
-			if err != nil {
-				return err
-			}
-			return printLines(cmd.OutOrStdout(), []string{text})
+			return connect.with(cmd, func(ctx context.Context, c *client.Client) error {
+				t, err := c.TFTP(ctx, who)
+				switch {
+				case err != nil:
+					return err
+				case asJSON:
+					return printJSON(cmd.OutOrStdout(), t)
+				case !t.Running:
+					return &client.Problem{Code: client.CodeNotRunning, Detail: "the TFTP service is not running"}
+				}
+				text, err := addrText(t, host, port)
+				if err != nil {
+					return err
+				}
+				return printLines(cmd.OutOrStdout(), []string{text})
+			})
 		},
 	}
 	flags := c.Flags()
