@@ -1,21 +1,14 @@
-// Package control is the server side of the control API: HTTP with JSON on a
-// unix socket. It translates between requests and the few methods of [Daemon],
-// and decides nothing itself. The types are those of package client, so that both
-// sides read the same words.
+// Package control is the server side of the control API: HTTP with JSON on a unix
+// socket, and with TLS and tokens for other hosts. It translates between requests
+// and the few methods of [Daemon], and decides nothing itself. The types are those
+// of package client, so that both sides read the same words.
 package control
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net"
 	"net/http"
 	"net/netip"
-	"sync"
-	"time"
 
 	"netbootd/client"
 )
@@ -116,89 +109,13 @@ type Tokens interface {
 	RemoveToken(name string) error
 }
 
-// readHeaderTimeout bounds how long a client may take to say what it wants.
-const readHeaderTimeout = 5 * time.Second
-
-// maxQuestion bounds the body of a request, in bytes.
-const maxQuestion = 64 << 10
-
-// partingTime is how long requests may go on once Serve is to end. What it cuts is
-// an upload, which goes on after the restart, or a client that has gone silent.
-const partingTime = 5 * time.Second
-
-// Serve answers on ln with h until ctx ends. It closes ln, waits for the requests
-// that are being answered, cuts those that take long, and returns nil when none is
-// left. told gets a line of each client that breaks off, and of a handler that
-// panics.
-func Serve(ctx context.Context, ln net.Listener, h http.Handler, told *log.Logger) error {
-	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	counted := &counted{handler: h}
-	srv := &http.Server{
-		Handler: counted, ReadHeaderTimeout: readHeaderTimeout, ErrorLog: told,
-		BaseContext: func(net.Listener) context.Context { return requests }, ConnContext: withPeer,
-	}
-	stopped := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		parting, cancel := context.WithTimeout(requests, partingTime)
-		defer cancel()
-		err := srv.Shutdown(parting)
-		if errors.Is(err, context.DeadlineExceeded) {
-			cut()
-			err = srv.Close()
-		}
-		stopped <- err
-	})
-	defer stop()
-	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	err := <-stopped
-	counted.end()
-	return err
-}
-
-// counted is a handler that can be waited for, also after its connections are
-// closed.
-type counted struct {
-	handler http.Handler
-	running sync.WaitGroup
-
-	mu    sync.Mutex // guards ended
-	ended bool
-}
-
-// ServeHTTP implements http.Handler.
-func (c *counted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.mu.Lock()
-	if c.ended {
-		c.mu.Unlock()
-		return // its connection is closed
-	}
-	c.running.Add(1)
-	c.mu.Unlock()
-	defer c.running.Done()
-	c.handler.ServeHTTP(w, r)
-}
-
-// end lets no request in any more, and returns when none is left.
-func (c *counted) end() {
-	c.mu.Lock()
-	c.ended = true
-	c.mu.Unlock()
-	c.running.Wait()
-}
-
 // Handler is the API.
 func Handler(d Daemon) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, "application/json", d.Status())
-	})
-	mux.HandleFunc("GET /v1/profiles/{name}", func(w http.ResponseWriter, r *http.Request) {
-		v, err := d.ShowProfile(r.PathValue("name"))
-		answer(w, v, err)
-	})
+	mux.HandleFunc("GET /v1/status", told(func(*http.Request) (Status, error) { return d.Status(), nil }))
+	mux.HandleFunc("GET /v1/profiles/{name}", told(func(r *http.Request) (ProfileView, error) {
+		return d.ShowProfile(r.PathValue("name"))
+	}))
 	mux.HandleFunc("POST /v1/profiles/{name}/start", asked(func(r *http.Request, how TurnRequest) (Turned, error) {
 		return d.StartProfile(r.Context(), r.PathValue("name"), how)
 	}))
@@ -208,15 +125,12 @@ func Handler(d Daemon) http.Handler {
 	mux.HandleFunc("POST /v1/explain", asked(func(_ *http.Request, q ExplainRequest) (Explanation, error) {
 		return d.Explain(q)
 	}))
-	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, d.Reload(), nil)
-	})
+	mux.HandleFunc("POST /v1/reload", told(func(*http.Request) (Reload, error) { return d.Reload(), nil }))
+	mux.HandleFunc("GET /v1/files-which", told(func(r *http.Request) (Which, error) {
+		return d.Which(r.Context(), r.URL.Query().Get("name"), r.URL.Query().Get("mac"))
+	}))
 	handleTFTP(mux, d)
 	handleAssignments(mux, d)
-	mux.HandleFunc("GET /v1/files-which", func(w http.ResponseWriter, r *http.Request) {
-		found, err := d.Which(r.Context(), r.URL.Query().Get("name"), r.URL.Query().Get("mac"))
-		answer(w, found, err)
-	})
 	handleTokens(mux, d)
 	handleFiles(mux, d)
 	handleUploads(mux, d)
@@ -228,21 +142,18 @@ func Handler(d Daemon) http.Handler {
 
 // handleTFTP adds the calls about the TFTP service.
 func handleTFTP(mux *http.ServeMux, d Daemon) {
-	mux.HandleFunc("GET /v1/tftp", func(w http.ResponseWriter, r *http.Request) {
-		var client netip.Addr
-		if text := r.URL.Query().Get("for"); text != "" {
-			var err error
-			if client, err = netip.ParseAddr(text); err != nil {
-				answer(w, nil, Invalid(fmt.Sprintf("%q is not an IP address", text)))
-				return
-			}
+	mux.HandleFunc("GET /v1/tftp", told(func(r *http.Request) (TFTP, error) {
+		text := r.URL.Query().Get("for")
+		if text == "" {
+			return d.TFTP(netip.Addr{}), nil
 		}
-		answer(w, d.TFTP(client), nil)
-	})
-	mux.HandleFunc("POST /v1/tftp/start", func(w http.ResponseWriter, r *http.Request) {
-		t, err := d.StartTFTP(r.Context())
-		answer(w, t, err)
-	})
+		client, err := netip.ParseAddr(text)
+		if err != nil {
+			return TFTP{}, Invalid(fmt.Sprintf("%q is not an IP address", text))
+		}
+		return d.TFTP(client), nil
+	}))
+	mux.HandleFunc("POST /v1/tftp/start", told(func(r *http.Request) (TFTP, error) { return d.StartTFTP(r.Context()) }))
 	mux.HandleFunc("POST /v1/tftp/stop", asked(func(r *http.Request, how TFTPStopRequest) (TFTP, error) {
 		return d.StopTFTP(r.Context(), how)
 	}))
@@ -252,10 +163,7 @@ func handleTFTP(mux *http.ServeMux, d Daemon) {
 func handleAssignments(mux *http.ServeMux, d Daemon) {
 	const path = "/v1/machines/{mac}/assignment"
 	of := func(f func(mac string) (Assignments, error)) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			a, err := f(r.PathValue("mac"))
-			answer(w, a, err)
-		}
+		return told(func(r *http.Request) (Assignments, error) { return f(r.PathValue("mac")) })
 	}
 	mux.HandleFunc("GET "+path, of(d.Assigned))
 	mux.HandleFunc("DELETE "+path, of(d.ClearAssignment))
@@ -272,42 +180,6 @@ func handleTokens(mux *http.ServeMux, d Daemon) {
 		return d.NewToken(q)
 	}))
 	mux.HandleFunc("DELETE /v1/tokens/{name}", done(func(r *http.Request) error { return d.RemoveToken(r.PathValue("name")) }))
-}
-
-// asked is a handler of requests that have a body. One that is empty asks for
-// nothing in particular.
-func asked[Q, A any](f func(*http.Request, Q) (A, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var q Q
-		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion)).Decode(&q)
-		if err != nil && !errors.Is(err, io.EOF) {
-			answer(w, nil, Invalid("the request is not what this version expects: "+err.Error()))
-			return
-		}
-		a, err := f(r, q)
-		answer(w, a, err)
-	}
-}
-
-// answer writes a result, or the error as problem+json (RFC 9457).
-func answer(w http.ResponseWriter, result any, err error) {
-	if err == nil {
-		writeJSON(w, http.StatusOK, "application/json", result)
-		return
-	}
-	var p *Problem
-	if !errors.As(err, &p) {
-		p = &Problem{Status: http.StatusInternalServerError, Code: client.CodeUnavailable, Detail: err.Error()}
-	}
-	writeJSON(w, p.Status, "application/problem+json", p)
-}
-
-// writeJSON writes one document. An error means that the client has gone away,
-// which is nobody's business.
-func writeJSON(w http.ResponseWriter, status int, contentType string, v any) {
-	w.Header().Set("Content-Type", contentType)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v)
 }
 
 // NotFound says that there is no such thing.
