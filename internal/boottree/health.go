@@ -29,13 +29,13 @@ type healthState struct {
 	subjects map[string]*subject // by the profile's name
 	set      *loaders.Set
 	loaders  map[string]look // by the path on the host
+	files    map[place]look  // that the profiles name, each looked at once
 }
 
-// A subject is one profile with its files. It is read-only but for the verdicts,
-// which follow from the rest.
+// A subject is one profile. It is read-only but for the verdicts, which follow from
+// the rest of the state.
 type subject struct {
 	profile  *bootmenu.Profile
-	looks    map[place]look
 	verdicts *sync.Map // machineKind to verdict
 }
 
@@ -87,32 +87,25 @@ func (h *Health) Refresh() (changed []*bootmenu.Profile) {
 // look makes the next state. A profile that nothing has happened to keeps its verdicts.
 func (h *Health) look(profiles []*bootmenu.Profile, set *loaders.Set) (changed []*bootmenu.Profile) {
 	before := h.state.Load()
-	next := &healthState{subjects: make(map[string]*subject), set: set, loaders: make(map[string]look)}
+	next := &healthState{subjects: make(map[string]*subject), set: set, loaders: make(map[string]look), files: make(map[place]look)}
 	for _, l := range set.All() {
 		if l.Made { // when it is asked for, and then it is there
 			continue
 		}
 		next.loaders[l.Path] = seeLoader(l, before.loaders[l.Path])
 	}
-	seen := make(map[place]look) // what several profiles name is looked at once
 	loadersSame := set == before.set && maps.EqualFunc(next.loaders, before.loaders, look.same)
 	for _, p := range profiles {
-		old := before.subjects[p.Name]
-		if old == nil {
-			old = &subject{}
-		}
-		s := &subject{profile: p, looks: make(map[place]look), verdicts: &sync.Map{}}
+		filesSame := true
 		for _, at := range places(p) {
-			l, ok := seen[at]
-			if !ok {
-				l = h.tree.seeImage(at.root, at.name, old.looks[at])
-				seen[at] = l
+			if _, ok := next.files[at]; !ok {
+				next.files[at] = h.tree.seeImage(at.root, at.name, before.files[at])
 			}
-			s.looks[at] = l
+			filesSame = filesSame && next.files[at].same(before.files[at])
 		}
-		if loadersSame && old.profile == p && maps.EqualFunc(s.looks, old.looks, look.same) {
-			s.verdicts = old.verdicts
-		} else {
+		s := before.subjects[p.Name]
+		if !loadersSame || !filesSame || s == nil || s.profile != p {
+			s = &subject{profile: p, verdicts: &sync.Map{}}
 			changed = append(changed, p)
 		}
 		next.subjects[p.Name] = s
@@ -245,7 +238,7 @@ func (h *Health) verdictFor(state *healthState, s *subject, kind machineKind) ve
 		return v.(verdict)
 	}
 	lookup := func(root, name string, arch bootmenu.Arch) (look, bool) {
-		l, known := s.looks[place{root, name}]
+		l, known := state.files[place{root, name}]
 		if !errors.Is(l.err, fs.ErrNotExist) {
 			return l, known
 		}

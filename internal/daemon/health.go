@@ -23,8 +23,9 @@ func (d *Daemon) watchFiles(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			survey := d.tree.Survey()
 			for _, p := range d.health.Refresh() {
-				d.tellFaults(p, d.tree.Survey())
+				d.tellFaults(p, survey)
 			}
 		}
 	}
