@@ -96,6 +96,23 @@ func wireUp(t *testing.T, n *lab.Network, place lab.Place, dev string) {
 	}
 }
 
+// exchange sends a request and returns the first answer that comes, and from where.
+func exchange(t *testing.T, conn *net.UDPConn, ask *dhcpv4.DHCPv4, to netip.AddrPort) (answer *dhcpv4.DHCPv4, from netip.AddrPort) {
+	t.Helper()
+	if _, err := conn.WriteToUDPAddrPort(ask.ToBytes(), to); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1500)
+	k, from, err := conn.ReadFromUDPAddrPort(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer, err = dhcpv4.FromBytes(b[:k]); err != nil {
+		t.Fatal(err)
+	}
+	return answer, from
+}
+
 // expectSecondaryAck asks the boot server at the second address of its interface.
 func expectSecondaryAck(ctx context.Context, t *testing.T, n *lab.Network) {
 	t.Helper()
@@ -104,18 +121,7 @@ func expectSecondaryAck(ctx context.Context, t *testing.T, n *lab.Network) {
 	ask := request(t, dhcpv4.MessageTypeRequest, pxeOptions()...)
 	ask.ClientIPAddr = net.IPv4(198, 18, 9, 3)
 	server := netip.MustParseAddrPort("198.18.9.2:4011")
-	if _, err := conn.WriteToUDPAddrPort(ask.ToBytes(), server); err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 1500)
-	k, from, err := conn.ReadFromUDPAddrPort(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ack, err := dhcpv4.FromBytes(b[:k])
-	if err != nil {
-		t.Fatal(err)
-	}
+	ack, from := exchange(t, conn, ask, server)
 	if from != server || ack.ServerIPAddr.String() != "198.18.9.2" || ack.ServerIdentifier().String() != "198.18.9.2" {
 		t.Errorf("the ACK comes from %v and names %v and %v, want %v", from, ack.ServerIPAddr, ack.ServerIdentifier(), server)
 	}
@@ -203,18 +209,7 @@ func expectDiscovery(ctx context.Context, t *testing.T, n *lab.Network, at lab.P
 		dhcpv4.OptGeneric(dhcpv4.OptionVendorSpecificInformation, []byte{71, 4, 0x80, 0, 0, 0, 255}))...)
 	ask.ClientIPAddr = net.ParseIP(own).To4()
 	conn := listenAt(ctx, t, n, at, netip.AddrPortFrom(netip.MustParseAddr(own), 0))
-	if _, err := conn.WriteToUDPAddrPort(ask.ToBytes(), netip.MustParseAddrPort("224.0.1.2:4011")); err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 1500)
-	k, from, err := conn.ReadFromUDPAddrPort(b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ack, err := dhcpv4.FromBytes(b[:k])
-	if err != nil {
-		t.Fatal(err)
-	}
+	ack, from := exchange(t, conn, ask, netip.MustParseAddrPort("224.0.1.2:4011"))
 	if from.String() != server+":4011" || ack.TransactionID != ask.TransactionID || ack.MessageType() != dhcpv4.MessageTypeAck ||
 		ack.ServerIPAddr.String() != server || ack.BootFileName != "hello.ipxe" {
 		t.Errorf("from %v:\n%s", from, ack.Summary())

@@ -141,6 +141,18 @@ func hintOf(err error) string {
 	return ""
 }
 
+// wantBytesThroughCuts reads an item while its connections are cut.
+func wantBytesThroughCuts(t *testing.T, it Item, cut *cutter, want []byte) {
+	t.Helper()
+	cut.cutAfter(700_000)
+	defer cut.cutAfter(0)
+	before := cut.count()
+	wantBytes(t, it, 0, want)
+	if n := cut.count() - before; n < 4 {
+		t.Errorf("only %d cuts", n)
+	}
+}
+
 // A cutter passes TCP connections on to a server, and cuts each one after so
 // many bytes of the server.
 type cutter struct {

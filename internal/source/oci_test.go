@@ -137,14 +137,7 @@ func TestOCI(t *testing.T) {
 		wantBytes(t, it, 0, kernel)
 	})
 	t.Run("cut connections", func(t *testing.T) {
-		it := single(t, open(t, ref+":12#boot/linux", Options{}))
-		cut.cutAfter(700_000)
-		defer cut.cutAfter(0)
-		before := cut.count()
-		wantBytes(t, it, 0, kernel)
-		if n := cut.count() - before; n < 4 {
-			t.Errorf("only %d cuts", n)
-		}
+		wantBytesThroughCuts(t, single(t, open(t, ref+":12#boot/linux", Options{})), cut, kernel)
 	})
 	t.Run("a packed directory is refused by name", func(t *testing.T) {
 		items, refused := list(t, open(t, ref+":packed", Options{}))

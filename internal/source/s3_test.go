@@ -82,14 +82,7 @@ func TestS3(t *testing.T) {
 		wantBytes(t, items["empty"], 0, nil)
 	})
 	t.Run("cut connections", func(t *testing.T) {
-		it := single(t, open(t, "s3://firmware/boot/linux", Options{}))
-		cut.cutAfter(700_000)
-		defer cut.cutAfter(0)
-		before := cut.count()
-		wantBytes(t, it, 0, kernel)
-		if n := cut.count() - before; n < 4 {
-			t.Errorf("only %d cuts", n)
-		}
+		wantBytesThroughCuts(t, single(t, open(t, "s3://firmware/boot/linux", Options{})), cut, kernel)
 	})
 	t.Run("an object that changes", func(t *testing.T) {
 		it := single(t, open(t, "s3://firmware/boot/linux", Options{}))
