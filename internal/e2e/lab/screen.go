@@ -2,16 +2,26 @@
 
 package lab
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
 
 // A screen turns a terminal's byte stream into lines of plain text. Firmware
-// places text with cursor movements; each movement to another place ends the
-// line, which is not how it looked but is how a person reads it.
+// places text with cursor movements; text at another place begins another line,
+// which is not how it looked but is how a person reads it. SeaBIOS moves the cursor
+// to and fro in the midst of a word: what goes on where it was is the same line.
 type screen struct {
-	line  []byte
-	state escapeState
-	args  []byte // of the control sequence being read
+	line   []byte
+	cursor position // where the next character goes
+	end    position // behind the last one of line
+	state  escapeState
+	args   []byte // of the control sequence being read
 }
+
+// A position is one on the terminal, counted from 1; the zero value is not known.
+type position struct{ row, col int }
 
 type escapeState uint8
 
@@ -27,12 +37,28 @@ const (
 // firmware prints many while it paints, are dropped.
 func (s *screen) feed(b []byte) (lines []string) {
 	for _, c := range b {
-		if s.step(c) {
+		if s.ends(c) {
 			lines = append(lines, s.flush()...)
 		}
+		s.step(c)
 	}
 	return lines
 }
+
+// ends reports whether the line is complete before a byte: at its end, where text
+// stands elsewhere, and where the cursor moves to another line (CUU A, CUD B) or the
+// screen is cleared (ED J).
+func (s *screen) ends(c byte) bool {
+	switch s.state {
+	case plain:
+		return c == '\n' || isText(c) && s.cursor != s.end
+	case control:
+		return strings.IndexByte("ABJ", c) >= 0
+	}
+	return false
+}
+
+func isText(c byte) bool { return c == '\t' || c >= ' ' && c != 0x7f }
 
 // flush ends the line being built.
 func (s *screen) flush() []string {
@@ -47,20 +73,20 @@ func (s *screen) flush() []string {
 // partial is the line being built.
 func (s *screen) partial() string { return strings.TrimRight(string(s.line), " ") }
 
-// step takes one byte and reports whether it ends the line.
-func (s *screen) step(c byte) bool {
+// step takes one byte.
+func (s *screen) step(c byte) {
 	switch s.state {
 	case plain:
-		return s.text(c)
+		s.text(c)
 	case escape:
 		s.afterEscape(c)
 	case control:
 		if c < 0x40 || c > 0x7e {
 			s.args = append(s.args, c)
-			return false
+			return
 		}
 		s.state = plain
-		return s.moved(c)
+		s.move(c)
 	case charset:
 		s.state = plain
 	case title:
@@ -68,21 +94,24 @@ func (s *screen) step(c byte) bool {
 			s.state = plain
 		}
 	}
-	return false
 }
 
-func (s *screen) text(c byte) bool {
+func (s *screen) text(c byte) {
 	switch {
-	case c == '\n':
-		return true
 	case c == 0x1b:
 		s.state = escape
 	case c == '\b':
 		s.line = s.line[:max(0, len(s.line)-1)]
-	case c == '\t' || c >= ' ' && c != 0x7f:
+		s.lose()
+	case isText(c):
 		s.line = append(s.line, c)
+		if s.cursor.row > 0 && utf8.RuneStart(c) {
+			s.cursor.col++
+		}
+		s.end = s.cursor
+	case c == '\n', c == '\r':
+		s.lose()
 	}
-	return false
 }
 
 func (s *screen) afterEscape(c byte) {
@@ -99,8 +128,26 @@ func (s *screen) afterEscape(c byte) {
 	}
 }
 
-// moved reports whether a control sequence took the cursor to another line or
-// cleared the screen: CUP (H, f), CUU and CUD (A, B), ED (J).
-func (s *screen) moved(final byte) bool {
-	return strings.IndexByte("HfABJ", final) >= 0
+// move follows a control sequence: CUP (H, f) says where the cursor goes. After any
+// other that moves it (CUU A to CHA G, ED J, VPA d) that is not known.
+func (s *screen) move(final byte) {
+	switch {
+	case final == 'H' || final == 'f':
+		row, col, _ := strings.Cut(string(s.args), ";")
+		s.cursor = position{coordinate(row), coordinate(col)}
+	case strings.IndexByte("ABCDEFGJd", final) >= 0:
+		s.lose()
+	}
 }
+
+// coordinate is a number of a control sequence; 1 if it is left out.
+func coordinate(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 1
+	}
+	return n
+}
+
+// lose forgets where the cursor is. What comes next goes on with the line.
+func (s *screen) lose() { s.cursor, s.end = position{}, position{} }
