@@ -19,7 +19,7 @@ const (
 
 // DoneName is the name in the boot tree that a machine reads to say that it is
 // done with the profile it was assigned to once.
-const DoneName = "netbootd/done"
+const DoneName = ReservedDir + "/done"
 
 // An AssignmentID tells an assignment from every other one, also of the same
 // machine to the same profile. Zero is none.

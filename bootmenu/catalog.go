@@ -14,6 +14,7 @@ type Catalog struct {
 	matched []matched  // with [match]
 	menu    []*Profile // without
 	index   *index
+	classes []Pattern // vendor classes that profiles name
 	named   map[string]*Profile
 	stopped map[string]bool // names of those that are not started
 	loaders Loaders
@@ -44,6 +45,7 @@ func NewCatalog(started []*Profile, loaders Loaders, look Menu, stopped ...strin
 			c.menu = append(c.menu, p)
 		default:
 			c.matched = append(c.matched, matched{p, "matched " + p.Match.String()})
+			c.classes = append(c.classes, p.Match.VendorClass...)
 		}
 	}
 	slices.SortFunc(c.menu, menuOrder)
@@ -99,9 +101,7 @@ func (c *Catalog) Candidates(m Machine) []Candidate {
 // OptsIn tells whether a started profile names the vendor class of a client
 // that is neither PXEClient nor HTTPClient, and so asks to answer it.
 func (c *Catalog) OptsIn(vendorClass string) bool {
-	return slices.ContainsFunc(c.matched, func(p matched) bool {
-		return slices.ContainsFunc(p.Match.VendorClass, func(v Pattern) bool { return v.Matches(vendorClass) })
-	})
+	return slices.ContainsFunc(c.classes, func(p Pattern) bool { return p.Matches(vendorClass) })
 }
 
 // Summary says in one line who would be answered with what.

@@ -91,9 +91,14 @@ func (d Decision) ChoseLoader() bool {
 	return d.File != "" && !d.Generated() && !slices.Contains([]string{d.Boot.BootFile, d.Boot.Kernel, rpiFirstFile, ubootScript}, d.File)
 }
 
+// decision is what p says for m, with nothing to hand out yet.
+func (p *Profile) decision(m Machine, why string) Decision {
+	return Decision{Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Vars: p.Vars, Texts: p.Texts, Why: why}
+}
+
 // boot is the decision for a machine that gets profile p.
 func (c *Catalog) boot(p matched, m Machine) Decision {
-	d := Decision{Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Vars: p.Vars, Texts: p.Texts, Why: p.why}
+	d := p.decision(m, p.why)
 	switch {
 	case d.Boot.Instead != InsteadNothing:
 		return d.local(m)
@@ -195,10 +200,9 @@ func (c *Catalog) menuFor(m Machine) []*Profile {
 func (d Decision) Choose(profile string, m Machine) (chosen Decision, ok bool) {
 	for _, p := range d.Menu {
 		if p.Name == profile {
-			return Decision{
-				File: ScriptName, Profile: p.Name, Title: p.Title, Boot: p.BootFor(m), Vars: p.Vars, Texts: p.Texts,
-				Menu: d.Menu, Look: d.Look, Why: "chosen in the menu",
-			}, true
+			chosen = p.decision(m, "chosen in the menu")
+			chosen.File, chosen.Menu, chosen.Look = ScriptName, d.Menu, d.Look
+			return chosen, true
 		}
 	}
 	return Decision{}, false
