@@ -105,7 +105,7 @@ func (s *simulation) read(ctx context.Context, at netip.AddrPort, name string, r
 		return err
 	}
 	for {
-		p, err := x.next(ctx)
+		p, err := x.next()
 		if err != nil {
 			return err
 		}
@@ -143,15 +143,13 @@ func (x *exchange) resend() error {
 
 // next is the next packet of the server. What was sent last is sent again while
 // it is silent.
-func (x *exchange) next(ctx context.Context) (tftp.Packet, error) {
+func (x *exchange) next() (tftp.Packet, error) {
 	for time.Now().Before(x.end) {
 		if err := x.conn.SetReadDeadline(earlier(time.Now().Add(rto), x.end)); err != nil {
 			return tftp.Packet{}, err
 		}
 		n, from, err := x.conn.ReadFromUDPAddrPort(x.buf[:])
 		switch {
-		case ctx.Err() != nil:
-			return tftp.Packet{}, ctx.Err()
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if err := x.resend(); err != nil {
 				return tftp.Packet{}, err

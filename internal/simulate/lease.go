@@ -16,13 +16,13 @@ import (
 
 // lease gets the client an address. Without Options.Lease that is one of this
 // host's: the one in the subnet that the machine would be in.
-func (s *simulation) lease(ctx context.Context) (*Finding, error) {
+func (s *simulation) lease(context.Context) (*Finding, error) {
 	if !s.opts.Lease {
 		i := slices.IndexFunc(s.opts.Interface.Addrs, func(p netip.Prefix) bool { return p.Contains(s.plan.lease.Address) })
 		s.own = s.opts.Interface.Addrs[max(i, 0)].Addr()
 		return nil, nil
 	}
-	if fault, err := s.requestLease(ctx); fault != nil || err != nil {
+	if fault, err := s.requestLease(); fault != nil || err != nil {
 		return fault, err
 	}
 	if err := addAddress(s.opts.Interface.Index, s.plan.lease.Address); err != nil {
@@ -37,7 +37,7 @@ func (s *simulation) lease(ctx context.Context) (*Finding, error) {
 }
 
 // requestLease asks for the address that was offered.
-func (s *simulation) requestLease(ctx context.Context) (*Finding, error) {
+func (s *simulation) requestLease() (*Finding, error) {
 	offer := s.plan.lease
 	if !offer.Server.IsValid() {
 		return finding(StepLease, "%s offers %s without option 54, so nobody can be asked for it", offer.Sender(), offer.Address), nil
@@ -52,7 +52,7 @@ func (s *simulation) requestLease(ctx context.Context) (*Finding, error) {
 		if err := s.wire.send(p); err != nil {
 			return nil, err
 		}
-		answer, err := s.leaseAnswer(ctx, p.TransactionID, earlier(time.Now().Add(pause), end))
+		answer, err := s.leaseAnswer(p.TransactionID, earlier(time.Now().Add(pause), end))
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			continue
@@ -67,9 +67,9 @@ func (s *simulation) requestLease(ctx context.Context) (*Finding, error) {
 }
 
 // leaseAnswer waits for the lease server's ACK or NAK.
-func (s *simulation) leaseAnswer(ctx context.Context, xid dhcpv4.TransactionID, until time.Time) (*Offer, error) {
+func (s *simulation) leaseAnswer(xid dhcpv4.TransactionID, until time.Time) (*Offer, error) {
 	for {
-		o, err := s.next(ctx, xid, until)
+		o, err := s.next(xid, until)
 		if err != nil {
 			return nil, err
 		}

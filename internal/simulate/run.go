@@ -87,10 +87,14 @@ func (s *simulation) boot(ctx context.Context) (err error) {
 		s.discover, s.choose, s.lease, s.askBootServers, s.fetch, s.judgeFile,
 	} {
 		fault, err := step(ctx)
-		if err != nil || fault != nil {
-			s.result.Address, s.result.Finding = s.own, fault
-			return err
+		switch {
+		case err == nil && fault == nil:
+			continue
+		case ctx.Err() != nil: // which closes the sockets, and any step fails then
+			return ctx.Err()
 		}
+		s.result.Address, s.result.Finding = s.own, fault
+		return err
 	}
 	s.result.Address, s.result.Boots = s.own, true
 	return nil
@@ -105,7 +109,7 @@ func (s *simulation) discover(ctx context.Context) (*Finding, error) {
 		if err := s.wire.send(p); err != nil {
 			return nil, err
 		}
-		if err := s.collect(ctx, p, start, earlier(time.Now().Add(window), end)); err != nil {
+		if err := s.collect(p, start, earlier(time.Now().Add(window), end)); err != nil {
 			return nil, err
 		}
 		if firstOf(s.result.Offers, (*Offer).leases) != nil || !time.Now().Before(end) {
@@ -116,9 +120,9 @@ func (s *simulation) discover(ctx context.Context) (*Finding, error) {
 }
 
 // collect takes OFFERs for p off the wire until that time.
-func (s *simulation) collect(ctx context.Context, p *dhcpv4.DHCPv4, start, until time.Time) error {
+func (s *simulation) collect(p *dhcpv4.DHCPv4, start, until time.Time) error {
 	for {
-		o, err := s.next(ctx, p.TransactionID, until)
+		o, err := s.next(p.TransactionID, until)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil
@@ -146,13 +150,10 @@ func closeWith(ctx context.Context, c io.Closer) (stop func() bool) {
 }
 
 // next is the next reply on the wire for this machine and xid.
-func (s *simulation) next(ctx context.Context, xid dhcpv4.TransactionID, until time.Time) (*Offer, error) {
+func (s *simulation) next(xid dhcpv4.TransactionID, until time.Time) (*Offer, error) {
 	for {
 		m, err := s.wire.receive(until)
-		switch {
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case err != nil:
+		if err != nil {
 			return nil, err
 		}
 		o, err := ParseOffer(m.data)

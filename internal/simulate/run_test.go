@@ -1,6 +1,9 @@
 package simulate
 
 import (
+	"context"
+	"errors"
+	"net"
 	"os"
 	"slices"
 	"testing"
@@ -126,4 +129,26 @@ func TestAFloodOfOffersIsBounded(t *testing.T) {
 			t.Errorf("%d OFFERs are kept, want %d", len(offers), maxOffers)
 		}
 	})
+}
+
+// A closed wire is one on which nothing can be done any more.
+type closedWire struct{}
+
+func (closedWire) send(*dhcpv4.DHCPv4) error          { return net.ErrClosed }
+func (closedWire) receive(time.Time) (message, error) { return message{}, net.ErrClosed }
+func (closedWire) Close() error                       { return nil }
+
+// What ends a simulation closes its sockets, wherever it is just then.
+func TestWhatFailsAfterTheEndIsTheEnd(t *testing.T) {
+	t.Parallel()
+	s := booting(t, "uefi-x64")
+	s.wire, s.opts.Timeout = closedWire{}, time.Second
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.boot(ctx); !errors.Is(err, context.Canceled) || errors.Is(err, net.ErrClosed) {
+		t.Errorf("a simulation that was ended says %v", err)
+	}
+	if err := s.boot(t.Context()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a simulation whose wire broke says %v", err)
+	}
 }
