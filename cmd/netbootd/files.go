@@ -354,7 +354,7 @@ func newFilesMkdirCommand(connect connector) *cobra.Command {
 				for _, name := range args {
 					err := c.Mkdir(ctx, name)
 					if parents && errors.Is(err, client.ErrConflict) {
-						if there, statErr := isDirectory(ctx, c, name); statErr == nil && there {
+						if there, statErr := isDirectory(ctx, c, path.Clean(name)); statErr == nil && there {
 							continue
 						}
 					}
