@@ -148,7 +148,7 @@ func newClient(t *testing.T, d control.Daemon) *client.Client {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	served := make(chan error, 1)
-	go func() { served <- control.Serve(ctx, ln, control.Handler(d), nil) }()
+	go func() { served <- control.Serve(ctx, ln, control.New(d).Local(), nil) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-served; err != nil {
@@ -305,7 +305,7 @@ func TestAStaleSocketIsReplacedAndALiveOneIsNot(t *testing.T) {
 
 func TestAPIAnswersWithProblems(t *testing.T) {
 	t.Parallel()
-	h := control.Handler(&memoryDaemon{})
+	h := control.New(&memoryDaemon{}).Local()
 	for _, c := range []struct {
 		method, path string
 		status       int

@@ -109,77 +109,91 @@ type Tokens interface {
 	RemoveToken(name string) error
 }
 
-// Handler is the API.
-func Handler(d Daemon) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", told(func(*http.Request) (Status, error) { return d.Status(), nil }))
-	mux.HandleFunc("GET /v1/profiles/{name}", told(func(r *http.Request) (ProfileView, error) {
-		return d.ShowProfile(r.PathValue("name"))
-	}))
-	mux.HandleFunc("POST /v1/profiles/{name}/start", asked(func(r *http.Request, how TurnRequest) (Turned, error) {
-		return d.StartProfile(r.Context(), r.PathValue("name"), how)
-	}))
-	mux.HandleFunc("POST /v1/profiles/{name}/stop", asked(func(r *http.Request, how TurnRequest) (Turned, error) {
-		return d.StopProfile(r.Context(), r.PathValue("name"), how)
-	}))
-	mux.HandleFunc("POST /v1/explain", asked(func(_ *http.Request, q ExplainRequest) (Explanation, error) {
-		return d.Explain(q)
-	}))
-	mux.HandleFunc("POST /v1/reload", told(func(*http.Request) (Reload, error) { return d.Reload(), nil }))
-	mux.HandleFunc("GET /v1/files-which", told(func(r *http.Request) (Which, error) {
-		return d.Which(r.Context(), r.URL.Query().Get("name"), r.URL.Query().Get("mac"))
-	}))
-	handleTFTP(mux, d)
-	handleAssignments(mux, d)
-	handleTokens(mux, d)
-	handleFiles(mux, d)
-	handleUploads(mux, d)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, nil, &Problem{Status: http.StatusNotFound, Code: client.CodeNotFound, Detail: "the API has no " + r.Method + " " + r.URL.Path})
-	})
-	return mux
-}
-
-// handleTFTP adds the calls about the TFTP service.
-func handleTFTP(mux *http.ServeMux, d Daemon) {
-	mux.HandleFunc("GET /v1/tftp", told(func(r *http.Request) (TFTP, error) {
-		text := r.URL.Query().Get("for")
-		if text == "" {
-			return d.TFTP(netip.Addr{}), nil
-		}
-		client, err := netip.ParseAddr(text)
-		if err != nil {
-			return TFTP{}, Invalid(fmt.Sprintf("%q is not an IP address", text))
-		}
-		return d.TFTP(client), nil
-	}))
-	mux.HandleFunc("POST /v1/tftp/start", told(func(r *http.Request) (TFTP, error) { return d.StartTFTP(r.Context()) }))
-	mux.HandleFunc("POST /v1/tftp/stop", asked(func(r *http.Request, how TFTPStopRequest) (TFTP, error) {
-		return d.StopTFTP(r.Context(), how)
-	}))
-}
-
-// handleAssignments adds the calls about the assignments of one machine.
-func handleAssignments(mux *http.ServeMux, d Daemon) {
-	const path = "/v1/machines/{mac}/assignment"
-	of := func(f func(mac string) (Assignments, error)) http.HandlerFunc {
-		return told(func(r *http.Request) (Assignments, error) { return f(r.PathValue("mac")) })
+// daemonRoutes are the calls about the daemon as a whole.
+func daemonRoutes(d Daemon) []route {
+	return []route{
+		told("GET", "/v1/status", ScopeRead, "What the daemon is doing.",
+			func(*http.Request) (Status, error) { return d.Status(), nil }),
+		told("POST", "/v1/reload", ScopeControl, "Read the configuration anew, and say what came of it.",
+			func(*http.Request) (Reload, error) { return d.Reload(), nil }),
+		asked("POST", "/v1/explain", ScopeRead, "What becomes of a DHCP request, and why. Nothing is sent.",
+			func(_ *http.Request, q ExplainRequest) (Explanation, error) { return d.Explain(q) }),
+		told("GET", "/v1/files-which", ScopeRead, "Which layer of the boot tree has the file that a name stands for.",
+			func(r *http.Request) (Which, error) {
+				return d.Which(r.Context(), r.URL.Query().Get("name"), r.URL.Query().Get("mac"))
+			},
+			parameter{"name", "string", "The name, as a machine would ask for it."},
+			parameter{"mac", "string", "Of which machine; absent: one that nobody knows."}),
 	}
-	mux.HandleFunc("GET "+path, of(d.Assigned))
-	mux.HandleFunc("DELETE "+path, of(d.ClearAssignment))
-	mux.HandleFunc("POST "+path+"/done", of(d.FinishAssignment))
-	mux.HandleFunc("PUT "+path, asked(func(r *http.Request, what AssignRequest) (Assignments, error) {
-		return d.Assign(r.PathValue("mac"), what)
-	}))
 }
 
-// handleTokens adds the calls about tokens.
-func handleTokens(mux *http.ServeMux, d Daemon) {
-	mux.HandleFunc("GET /v1/tokens", told(func(*http.Request) ([]Token, error) { return d.Tokens(), nil }))
-	mux.HandleFunc("POST /v1/tokens", asked(func(_ *http.Request, q TokenRequest) (NewToken, error) {
-		return d.NewToken(q)
-	}))
-	mux.HandleFunc("DELETE /v1/tokens/{name}", done(func(r *http.Request) error { return d.RemoveToken(r.PathValue("name")) }))
+// profileRoutes are the calls about one profile.
+func profileRoutes(d Daemon) []route {
+	const path = "/v1/profiles/{name}"
+	return []route{
+		told("GET", path, ScopeRead, "What a profile gives to its machines, and what its files are.",
+			func(r *http.Request) (ProfileView, error) { return d.ShowProfile(r.PathValue("name")) }),
+		asked("POST", path+"/start", ScopeControl, "Start a profile. The TFTP listener is bound when this is answered.",
+			func(r *http.Request, how TurnRequest) (Turned, error) {
+				return d.StartProfile(r.Context(), r.PathValue("name"), how)
+			}),
+		asked("POST", path+"/stop", ScopeControl, "Stop a profile. With the last one transfers are let end first.",
+			func(r *http.Request, how TurnRequest) (Turned, error) {
+				return d.StopProfile(r.Context(), r.PathValue("name"), how)
+			}),
+	}
+}
+
+// tftpRoutes are the calls about the TFTP service.
+func tftpRoutes(d TFTPService) []route {
+	return []route{
+		told("GET", "/v1/tftp", ScopeRead, "How the TFTP service stands, and the address that a client would use.",
+			func(r *http.Request) (TFTP, error) {
+				text := r.URL.Query().Get("for")
+				if text == "" {
+					return d.TFTP(netip.Addr{}), nil
+				}
+				client, err := netip.ParseAddr(text)
+				if err != nil {
+					return TFTP{}, Invalid(fmt.Sprintf("%q is not an IP address", text))
+				}
+				return d.TFTP(client), nil
+			},
+			parameter{"for", "string", "IP address of the client; absent: any."}),
+		told("POST", "/v1/tftp/start", ScopeControl, "Have the TFTP service run whether a profile is started or not.",
+			func(r *http.Request) (TFTP, error) { return d.StartTFTP(r.Context()) }),
+		asked("POST", "/v1/tftp/stop", ScopeControl, "Take that back. Transfers are let end first.",
+			func(r *http.Request, how TFTPStopRequest) (TFTP, error) { return d.StopTFTP(r.Context(), how) }),
+	}
+}
+
+// assignmentRoutes are the calls about the assignments of one machine.
+func assignmentRoutes(d Assigner) []route {
+	const path = "/v1/machines/{mac}/assignment"
+	of := func(f func(mac string) (Assignments, error)) func(*http.Request) (Assignments, error) {
+		return func(r *http.Request) (Assignments, error) { return f(r.PathValue("mac")) }
+	}
+	return []route{
+		told("GET", path, ScopeRead, "What a machine is assigned to.", of(d.Assigned)),
+		asked("PUT", path, ScopeControl, "Assign a machine to a profile.",
+			func(r *http.Request, what AssignRequest) (Assignments, error) {
+				return d.Assign(r.PathValue("mac"), what)
+			}),
+		told("DELETE", path, ScopeControl, "Take back all that a machine is assigned to.", of(d.ClearAssignment)),
+		told("POST", path+"/done", ScopeControl, "Say that a machine is done with what it is assigned to once.", of(d.FinishAssignment)),
+	}
+}
+
+// tokenRoutes are the calls about tokens, whose names are nobody else's business.
+func tokenRoutes(d Tokens) []route {
+	return []route{
+		told("GET", "/v1/tokens", ScopeControl, "The tokens that there are.",
+			func(*http.Request) ([]Token, error) { return d.Tokens(), nil }),
+		asked("POST", "/v1/tokens", ScopeControl, "Make a token. Its text is told this once.",
+			func(_ *http.Request, q TokenRequest) (NewToken, error) { return d.NewToken(q) }),
+		done("DELETE", "/v1/tokens/{name}", ScopeControl, "Take a token back.",
+			func(r *http.Request) error { return d.RemoveToken(r.PathValue("name")) }),
+	}
 }
 
 // NotFound says that there is no such thing.

@@ -62,94 +62,117 @@ type Content interface {
 	Tag() string
 }
 
-// handleFiles adds the calls about images.
-func handleFiles(mux *http.ServeMux, d Files) {
-	const file = "/v1/files/{path...}"
-	mux.HandleFunc("GET "+file, func(w http.ResponseWriter, r *http.Request) {
-		f, err := d.OpenFile(r.PathValue("path"))
-		if err != nil {
-			answer(w, nil, err)
-			return
-		}
-		defer func() { _ = f.Close() }() // it was only read
-		serveContent(w, r, f)
-	})
-	mux.HandleFunc("PUT "+file, func(w http.ResponseWriter, r *http.Request) {
-		q, err := uploadOf(r)
-		if err != nil {
-			answer(w, nil, err)
-			return
-		}
-		i, err := d.PutFile(r.Context(), caller(r), q, r.Body)
-		answer(w, i, err)
-	})
-	mux.HandleFunc("DELETE "+file, done(func(r *http.Request) error {
-		recursive, err := flag(r, "recursive")
-		if err != nil {
-			return err
-		}
-		return d.RemoveFile(r.PathValue("path"), recursive)
-	}))
-	mux.HandleFunc("GET /v1/store/stat/{path...}", told(func(r *http.Request) (FileInfo, error) {
-		return d.Stat(r.PathValue("path"))
-	}))
-	mux.HandleFunc("GET /v1/store/list/{path...}", told(func(r *http.Request) ([]FileInfo, error) {
-		recursive, err := flag(r, "recursive")
-		if err != nil {
-			return nil, err
-		}
-		return d.List(r.Context(), r.PathValue("path"), recursive)
-	}))
-	mux.HandleFunc("GET /v1/store/hash/{path...}", told(func(r *http.Request) (FileHash, error) {
-		return d.Hash(r.Context(), r.PathValue("path"), r.URL.Query().Get("algorithm"))
-	}))
-	mux.HandleFunc("POST /v1/store/mkdir/{path...}", done(func(r *http.Request) error {
-		return d.Mkdir(r.PathValue("path"))
-	}))
-	mux.HandleFunc("POST /v1/store/copy", asked(func(r *http.Request, q PlaceRequest) (FileInfo, error) {
-		return d.CopyFile(r.Context(), caller(r), q)
-	}))
-	mux.HandleFunc("POST /v1/store/rename", asked(func(r *http.Request, q PlaceRequest) (FileInfo, error) {
-		return d.RenameFile(r.Context(), q)
-	}))
-	mux.HandleFunc("POST /v1/store/symlink", asked(func(_ *http.Request, q LinkRequest) (struct{}, error) {
-		return struct{}{}, d.Symlink(q)
-	}))
-	mux.HandleFunc("POST /v1/store/rollback", asked(func(r *http.Request, q RollbackRequest) (FileInfo, error) {
-		return d.Rollback(r.Context(), q)
-	}))
-	mux.HandleFunc("GET /v1/store/versions/{path...}", told(func(r *http.Request) ([]FileVersion, error) {
-		return d.Versions(r.PathValue("path"))
-	}))
-	mux.HandleFunc("DELETE /v1/store/versions/{path...}", done(func(r *http.Request) error {
-		keep, err := number(r, "keep")
-		if err != nil {
-			return err
-		}
-		return d.PruneVersions(r.PathValue("path"), int(keep))
-	}))
+// fileRoutes are the calls about images.
+func fileRoutes(d Files) []route {
+	const file, store = "/v1/files/{path...}", "/v1/store/"
+	recursive := parameter{"recursive", "boolean", "With all that is below."}
+	return []route{
+		{
+			method: "GET", path: file, scope: ScopeRead, does: "The bytes of a file, or a range of them.", body: bytes,
+			serve: func(w http.ResponseWriter, r *http.Request) {
+				f, err := d.OpenFile(r.PathValue("path"))
+				if err != nil {
+					answer(w, nil, err)
+					return
+				}
+				defer func() { _ = f.Close() }() // it was only read
+				serveContent(w, r, f)
+			},
+		},
+		putRoute(d, file),
+		done("DELETE", file, ScopeUpload, "Remove a file, an empty directory or, if asked to, a whole one.",
+			func(r *http.Request) error {
+				recursive, err := flag(r, "recursive")
+				if err != nil {
+					return err
+				}
+				return d.RemoveFile(r.PathValue("path"), recursive)
+			}, recursive),
+		told("GET", store+"stat/{path...}", ScopeRead, "What is known of a file or a directory.",
+			func(r *http.Request) (FileInfo, error) { return d.Stat(r.PathValue("path")) }),
+		told("GET", store+"list/{path...}", ScopeRead, "What is in a directory.",
+			func(r *http.Request) ([]FileInfo, error) {
+				recursive, err := flag(r, "recursive")
+				if err != nil {
+					return nil, err
+				}
+				return d.List(r.Context(), r.PathValue("path"), recursive)
+			}, recursive),
+		told("GET", store+"hash/{path...}", ScopeRead, "The hash of a file.",
+			func(r *http.Request) (FileHash, error) {
+				return d.Hash(r.Context(), r.PathValue("path"), r.URL.Query().Get("algorithm"))
+			}, parameter{"algorithm", "string", "sha256, sha512, md5 or crc32."}),
+		done("POST", store+"mkdir/{path...}", ScopeUpload, "Make a directory, and those above it.",
+			func(r *http.Request) error { return d.Mkdir(r.PathValue("path")) }),
+		asked("POST", store+"copy", ScopeUpload, "Store a file under another name too.",
+			func(r *http.Request, q PlaceRequest) (FileInfo, error) { return d.CopyFile(r.Context(), caller(r), q) }),
+		asked("POST", store+"rename", ScopeUpload, "Move a file, a link or a directory.",
+			func(r *http.Request, q PlaceRequest) (FileInfo, error) { return d.RenameFile(r.Context(), q) }),
+		asked("POST", store+"symlink", ScopeUpload, "Make a symbolic link.",
+			func(_ *http.Request, q LinkRequest) (struct{}, error) { return struct{}{}, d.Symlink(q) }),
+		asked("POST", store+"rollback", ScopeUpload, "Give a version its name back.",
+			func(r *http.Request, q RollbackRequest) (FileInfo, error) { return d.Rollback(r.Context(), q) }),
+		told("GET", store+"versions/{path...}", ScopeRead, "The files that others have replaced under a name.",
+			func(r *http.Request) ([]FileVersion, error) { return d.Versions(r.PathValue("path")) }),
+		done("DELETE", store+"versions/{path...}", ScopeUpload, "Remove versions.",
+			func(r *http.Request) error {
+				keep, err := number(r, "keep")
+				if err != nil {
+					return err
+				}
+				return d.PruneVersions(r.PathValue("path"), int(keep))
+			}, parameter{"keep", "integer", "How many of the newest stay."}),
+	}
 }
 
-// handleUploads adds the calls about uploads.
-func handleUploads(mux *http.ServeMux, d Uploader) {
+// putRoute stores the bytes of the body, in one request.
+func putRoute(d Files, path string) route {
+	r := told("PUT", path, ScopeUpload, "Store a file: the body. If-Match and If-None-Match are obeyed.",
+		func(r *http.Request) (FileInfo, error) {
+			q, err := uploadOf(r)
+			if err != nil {
+				return FileInfo{}, err
+			}
+			return d.PutFile(r.Context(), caller(r), q, r.Body)
+		},
+		parameter{"sha256", "string", "That the bytes must have, in hexadecimal."},
+		parameter{"from", "string", "Where they are from, for people."})
+	r.raw = true
+	return r
+}
+
+// uploadRoutes are the calls about uploads.
+func uploadRoutes(d Uploader) []route {
+	const path = "/v1/uploads/{id}"
 	var t turns
-	mux.HandleFunc("GET /v1/uploads", told(func(*http.Request) ([]Upload, error) { return d.Uploads(), nil }))
-	mux.HandleFunc("POST /v1/uploads", asked(func(r *http.Request, q UploadRequest) (Upload, error) {
-		return d.NewUpload(r.Context(), caller(r), q)
-	}))
-	mux.HandleFunc("GET /v1/uploads/{id}", told(func(r *http.Request) (Upload, error) { return d.UploadStatus(r.PathValue("id")) }))
-	mux.HandleFunc("PATCH /v1/uploads/{id}", t.inTurn(told(func(r *http.Request) (Upload, error) {
-		offset, err := number(r, "offset")
-		if err != nil {
-			return Upload{}, err
-		}
-		return d.Append(r.Context(), r.PathValue("id"), offset, r.Body)
-	})))
-	mux.HandleFunc("POST /v1/uploads/{id}/commit", t.inTurn(told(func(r *http.Request) (FileInfo, error) {
-		return d.CommitUpload(r.Context(), r.PathValue("id"))
-	})))
-	// Not in turn: whoever was cut off must not throw away what another goes on with.
-	mux.HandleFunc("DELETE /v1/uploads/{id}", done(func(r *http.Request) error { return d.AbortUpload(r.PathValue("id")) }))
+	return []route{
+		told("GET", "/v1/uploads", ScopeRead, "The uploads that are not complete.",
+			func(*http.Request) ([]Upload, error) { return d.Uploads(), nil }),
+		asked("POST", "/v1/uploads", ScopeUpload, "Begin an upload.",
+			func(r *http.Request, q UploadRequest) (Upload, error) { return d.NewUpload(r.Context(), caller(r), q) }),
+		told("GET", path, ScopeRead, "How far an upload is.",
+			func(r *http.Request) (Upload, error) { return d.UploadStatus(r.PathValue("id")) }),
+		appendRoute(d, &t, path),
+		t.inTurn(told("POST", path+"/commit", ScopeUpload, "Give a complete upload its name.",
+			func(r *http.Request) (FileInfo, error) { return d.CommitUpload(r.Context(), r.PathValue("id")) })),
+		// Not in turn: whoever was cut off must not throw away what another goes on with.
+		done("DELETE", path, ScopeUpload, "Throw an upload away.",
+			func(r *http.Request) error { return d.AbortUpload(r.PathValue("id")) }),
+	}
+}
+
+// appendRoute adds the bytes of the body to an upload.
+func appendRoute(d Uploader, t *turns, path string) route {
+	r := told("PATCH", path, ScopeUpload, "Go on with an upload: the body is what follows.",
+		func(r *http.Request) (Upload, error) {
+			offset, err := number(r, "offset")
+			if err != nil {
+				return Upload{}, err
+			}
+			return d.Append(r.Context(), r.PathValue("id"), offset, r.Body)
+		}, parameter{"offset", "integer", "Where the body begins: how many bytes are there."})
+	r.raw = true
+	return t.inTurn(r)
 }
 
 // serveContent answers with the bytes of a file, or a range of them (RFC 9110

@@ -3,6 +3,7 @@ package control
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,8 +26,12 @@ func TestGuardWantsATokenWithTheRightScope(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
-	h := Guard(passed, bearers{"reader": {client.ScopeRead}, "ci": {client.ScopeRead, client.ScopeUpload}, "admin": {client.ScopeControl}, "": {client.ScopeControl}})
-	const yes, anonymous, no = http.StatusNoContent, http.StatusUnauthorized, http.StatusForbidden
+	api := New(struct{ Daemon }{})
+	for i := range api.routes {
+		api.routes[i].serve = passed
+	}
+	h := api.Guarded(bearers{"reader": {client.ScopeRead}, "ci": {client.ScopeRead, client.ScopeUpload}, "admin": {client.ScopeControl}, "": {client.ScopeControl}})
+	const yes, anonymous, no, none = http.StatusNoContent, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound
 	for _, c := range []struct {
 		method, path, authorization string
 		want                        int
@@ -41,7 +46,11 @@ func TestGuardWantsATokenWithTheRightScope(t *testing.T) {
 		{"POST", "/v1/store/copy", "Bearer ci", yes},
 		{"POST", "/v1/store/copy", "Bearer reader", no},
 		{"GET", "/v1/store/hash/a", "Bearer reader", yes},
-		{"POST", "/v1/uploadsandmore", "Bearer ci", no},
+		{"POST", "/v1/uploadsandmore", "Bearer ci", none},
+		{"GET", "/v1/uploads", "Bearer reader", yes},
+		{"DELETE", "/v1/uploads/u", "Bearer reader", no},
+		{"DELETE", "/v1/store/versions/a", "Bearer ci", yes},
+		{"PUT", "/v1/machines/m/assignment", "Bearer ci", no},
 		{"POST", "/v1/profiles/a/start", "Bearer ci", no},
 		{"POST", "/v1/profiles/a/start", "Bearer admin", yes},
 		{"GET", "/v1/tokens", "Bearer ci", no},
@@ -62,6 +71,17 @@ func TestGuardWantsATokenWithTheRightScope(t *testing.T) {
 		}
 		if challenged := w.Header().Get("WWW-Authenticate") != ""; challenged != (c.want == anonymous) {
 			t.Errorf("%s %s with %q: a challenge: %t", c.method, c.path, c.authorization, challenged)
+		}
+	}
+}
+
+// Whoever adds a call that needs no token shall have thought of it.
+func TestNoCallIsForAnyoneByMistake(t *testing.T) {
+	t.Parallel()
+	meant := []string{}
+	for _, r := range New(struct{ Daemon }{}).routes {
+		if call := r.method + " " + r.path; r.scope == anyone && !slices.Contains(meant, call) {
+			t.Errorf("%s needs no token", call)
 		}
 	}
 }

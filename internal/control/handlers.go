@@ -14,38 +14,13 @@ import (
 // maxQuestion bounds the body of a request, in bytes.
 const maxQuestion = 64 << 10
 
-// asked is a handler of requests that have a body. One that is empty asks for
-// nothing in particular.
-func asked[Q, A any](f func(*http.Request, Q) (A, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var q Q
-		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion)).Decode(&q)
-		if err != nil && !errors.Is(err, io.EOF) {
-			answer(w, nil, Invalid("the request is not what this version expects: "+err.Error()))
-			return
-		}
-		a, err := f(r, q)
-		answer(w, a, err)
+// read reads the JSON in a request's body into q; an empty one leaves that as it is.
+func read(w http.ResponseWriter, r *http.Request, q any) error {
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion)).Decode(q)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Invalid("the request is not what this version expects: " + err.Error())
 	}
-}
-
-// told is a handler of requests that have no body of ours.
-func told[A any](f func(*http.Request) (A, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		a, err := f(r)
-		answer(w, a, err)
-	}
-}
-
-// done is a handler of requests that are answered by nothing but that it is done.
-func done(f func(*http.Request) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if err := f(r); err != nil {
-			answer(w, nil, err)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	}
+	return nil
 }
 
 // flag is a parameter that is true or false; absent, it is false.

@@ -17,7 +17,7 @@ const readHeaderTimeout = 5 * time.Second
 // an upload, which goes on after the restart, or a client that has gone silent.
 const partingTime = 5 * time.Second
 
-// Serve answers on ln with h until ctx ends. It closes ln, waits for the requests
+// Serve answers on ln with h until ctx ends. It closes ln, ends streams, waits for the requests
 // that are being answered, cuts those that take long, and returns nil when none is
 // left. complaints gets a line of each client that breaks off, and of a handler that
 // panics.
@@ -27,7 +27,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, complaints *log
 	counted := &counted{handler: h}
 	srv := &http.Server{
 		Handler: counted, ReadHeaderTimeout: readHeaderTimeout, ErrorLog: complaints,
-		BaseContext: func(net.Listener) context.Context { return requests }, ConnContext: withPeer,
+		BaseContext: func(net.Listener) context.Context { return context.WithValue(requests, stoppingKey{}, ctx) }, ConnContext: withPeer,
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
@@ -78,4 +78,16 @@ func (c *counted) end() {
 	c.ended = true
 	c.mu.Unlock()
 	c.running.Wait()
+}
+
+// stoppingKey is where a request's context keeps the one that ends when Serve is to
+// end: before the request's own, which has time to finish.
+type stoppingKey struct{}
+
+// stopping ends when the server is to end, or with the request.
+func stopping(request context.Context) context.Context {
+	if ctx, ok := request.Value(stoppingKey{}).(context.Context); ok {
+		return ctx
+	}
+	return request
 }

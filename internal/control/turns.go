@@ -24,17 +24,19 @@ type turn struct {
 	over    chan struct{} // closed when it is over
 }
 
-// inTurn is h for requests about one upload, of which it gets one at a time.
-func (t *turns) inTurn(h http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+// inTurn is a call about one upload, of which there is one at a time.
+func (t *turns) inTurn(c route) route {
+	serve := c.serve
+	c.serve = func(w http.ResponseWriter, r *http.Request) {
 		id, mine := r.PathValue("id"), &turn{http.NewResponseController(w), make(chan struct{})}
 		if !t.take(r.Context(), id, mine) {
 			return // nobody waits for an answer any more
 		}
 		defer t.end(id, mine)
 		r.Body = body{r.Body}
-		h(w, r)
+		serve(w, r)
 	}
+	return c
 }
 
 // take ends the request before, and waits for that. It is false if ctx ends first.

@@ -41,9 +41,7 @@ func TestARequestAboutAnUploadEndsTheOneBefore(t *testing.T) {
 		"completes": {http.MethodPost, "/v1/uploads/u/commit", `"name":"a"`},
 	} {
 		u := &slowUploader{began: make(chan struct{}), ended: make(chan error, 1)}
-		mux := http.NewServeMux()
-		handleUploads(mux, u)
-		s := httptest.NewServer(mux)
+		s := httptest.NewServer((&API{uploadRoutes(u)}).Local())
 		t.Cleanup(s.Close)
 		ask := func(method, path string, body io.Reader) (int, string) {
 			r, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, body)

@@ -291,10 +291,10 @@ func (d *Daemon) serve(ctx context.Context, force <-chan struct{}) error {
 		offers.Go(func() error { return d.watch(d.ifaces.follow(offering, d.setInterfaces)) })
 	}
 	offers.Go(func() error { d.watchFiles(offering); return nil })
-	api, told := control.Handler(remotely{d, files{d.images}}), slog.NewLogLogger(d.opts.Logger.Handler(), slog.LevelWarn)
-	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, api, told)) })
+	api, told := control.New(remotely{d, files{d.images}}), slog.NewLogLogger(d.opts.Logger.Handler(), slog.LevelWarn)
+	tells.Go(func() error { return d.watch(control.Serve(telling, d.control, api.Local(), told)) })
 	if d.remote != nil {
-		tells.Go(func() error { return d.watch(control.Serve(telling, d.remote, control.Guard(api, d.tokens), told)) })
+		tells.Go(func() error { return d.watch(control.Serve(telling, d.remote, api.Guarded(d.tokens), told)) })
 	}
 	if d.web != nil {
 		tells.Go(func() error { return d.watch(control.Serve(telling, d.web, d.webHandler(), told)) })
